@@ -1,0 +1,29 @@
+"""`python -m connector.sandbox <system> [--port N] [--control-port N] [--seed N] [--set name=value ...]`: one vendor, alone."""
+
+import argparse
+import asyncio
+import importlib
+import json
+
+SYSTEMS = ("exact", "coupa")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="connector.sandbox")
+    parser.add_argument("system", choices=SYSTEMS)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--control-port", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a switch of the sandbox")
+    arguments = parser.parse_args(argv)
+    from .core.clock import SandboxClock
+    from .core.sandbox import serve
+
+    room = importlib.import_module(f"connector.sandbox.{arguments.system}")
+    overrides = {name: json.loads(value) for name, value in (item.split("=", 1) for item in arguments.set)}
+    sandbox = room.create(clock=SandboxClock(), seed=arguments.seed, **overrides)
+    asyncio.run(serve(sandbox, port=arguments.port, control_port=arguments.control_port))
+
+
+if __name__ == "__main__":
+    main()

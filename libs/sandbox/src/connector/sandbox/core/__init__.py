@@ -1,0 +1,1 @@
+"""What every vendor's sandbox shares: clock, faults, call log, control port and the server that runs them."""
