@@ -66,4 +66,6 @@ def check_schema(connection: Connection, database_url: str) -> None:
     found = MigrationContext.configure(connection).get_current_revision()
     wanted = expected_revision(database_url)
     if found != wanted:
-        raise SchemaMismatch(f"the database's schema is at {found or 'nothing'}, this version needs {wanted}: run `connector migrate`")
+        raise SchemaMismatch(
+            f"the database's schema is at {found or 'nothing'}, this version needs {wanted}: run `connector migrate`"
+        )

@@ -1,0 +1,125 @@
+"""What travels on the topics: the source document as read, and the canonical record it becomes."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from connector.domain.identity import ConnectionId, Entity, EntityRef, Revision
+from connector.domain.ports.source import Absence
+from connector.domain.reasons import Reason
+
+from .invoice import Invoice
+from .payment import Payment
+from .purchase_order import PurchaseOrder
+from .reference import Reference
+from .supplier import Supplier
+
+D = TypeVar("D", PurchaseOrder, Invoice, Supplier, Payment, Reference)
+
+
+class SourceDocument(BaseModel):
+    """Value of `documents.<system>`: a vendor record as read, key tenant/connection/entity/native id.
+
+    `record` keeps the vendor's own field names; decimals are strings with the text of the wire. It is null where the
+    document is gone: then `absence` and `proof` say how that is known. Bank values are replaced before producing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: str
+    connection: str
+    system: str
+    entity: Entity
+    native_id: str
+    read_at: datetime
+    cause: str
+    record: dict[str, Any] | None = None
+    resolved: dict[str, Any] = {}
+    absence: Absence | None = None
+    proof: str | None = None
+    digest: str
+    """Digest of `record` without stamps."""
+
+    @property
+    def ref(self) -> EntityRef:
+        return EntityRef(ConnectionId(self.tenant, self.connection), self.entity, self.native_id)
+
+
+class RecordStatus(StrEnum):
+    OK = "ok"
+    REJECTED = "rejected"
+    """It could not be translated: `findings` say why; no document."""
+    DELETED = "deleted"
+    """Gone at the source, with proof; no document."""
+    MISSING = "missing-at-source"
+    """Not found at the source, without proof of deletion: for a person."""
+
+
+class CanonicalRecord(BaseModel, Generic[D]):
+    """Value of `canonical.<entity>.v1`: the envelope and, in it, the document."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: str
+    connection: str
+    system: str
+    entity: Entity
+    company: str | None = None
+    native_id: str
+    native_number: str | None = None
+    native_version: str | None = None
+    modified_at: datetime | None = None
+    read_at: datetime
+    translation_version: int
+    content_digest: str
+    resolved_digest: str
+    provenance: str = "native"
+    """`native`, or `connector:<flow>` where the connector wrote it there."""
+    status: RecordStatus = RecordStatus.OK
+    cause: str = "live"
+    findings: list[Reason] = []
+    proof: str | None = None
+    resolved: dict[str, Any] = {}
+    extras: dict[str, Any] = {}
+    document: D | None = None
+
+    @property
+    def ref(self) -> EntityRef:
+        return EntityRef(ConnectionId(self.tenant, self.connection), self.entity, self.native_id)
+
+    @property
+    def revision(self) -> Revision:
+        return Revision(self.read_at, self.translation_version)
+
+
+class PurchaseOrderRecord(CanonicalRecord[PurchaseOrder]):
+    """Value of `canonical.purchase-order.v1`."""
+
+
+class InvoiceRecord(CanonicalRecord[Invoice]):
+    """Value of `canonical.invoice.v1`."""
+
+
+class SupplierRecord(CanonicalRecord[Supplier]):
+    """Value of `canonical.supplier.v1`."""
+
+
+class PaymentRecord(CanonicalRecord[Payment]):
+    """Value of `canonical.payment.v1`."""
+
+
+class ReferenceRecord(CanonicalRecord[Reference]):
+    """Value of `canonical.reference.v1`."""
+
+
+AnyRecord = PurchaseOrderRecord | InvoiceRecord | SupplierRecord | PaymentRecord | ReferenceRecord
+
+RECORDS: dict[Entity, type[AnyRecord]] = {
+    Entity.PURCHASE_ORDER: PurchaseOrderRecord,
+    Entity.INVOICE: InvoiceRecord,
+    Entity.SUPPLIER: SupplierRecord,
+    Entity.PAYMENT: PaymentRecord,
+    Entity.REFERENCE: ReferenceRecord,
+}
