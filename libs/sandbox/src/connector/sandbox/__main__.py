@@ -1,11 +1,11 @@
-"""`python -m connector.sandbox <system> [--port N] [--control-port N] [--seed N] [--set name=value ...]`: one vendor, alone."""
+"""`python -m connector.sandbox <system> [--port N] [--seed N] [--set name=value ...]`: one vendor, alone."""
 
 import argparse
 import asyncio
 import importlib
 import json
 
-SYSTEMS = ("exact", "coupa")
+SYSTEMS = ("exact", "coupa", "basware")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -13,6 +13,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--control-port", type=int, default=0)
+    parser.add_argument(
+        "--extra-port",
+        action="append",
+        default=[],
+        metavar="NAME=PORT",
+        help="the port of a further origin (basware: blob)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a switch of the sandbox")
     arguments = parser.parse_args(argv)
@@ -22,7 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     room = importlib.import_module(f"connector.sandbox.{arguments.system}")
     overrides = {name: json.loads(value) for name, value in (item.split("=", 1) for item in arguments.set)}
     sandbox = room.create(clock=SandboxClock(), seed=arguments.seed, **overrides)
-    asyncio.run(serve(sandbox, port=arguments.port, control_port=arguments.control_port))
+    extra_ports = {name: int(port) for name, port in (item.split("=", 1) for item in arguments.extra_port)}
+    asyncio.run(serve(sandbox, port=arguments.port, control_port=arguments.control_port, extra_ports=extra_ports))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
@@ -42,6 +42,10 @@ class Sandbox:
     """A mutable object; attributes are the switches that the control port may change."""
     run: Callable[[], Awaitable[None]]
     set_base_url: Callable[[str], None]
+    extra_apps: Mapping[str, App] = field(default_factory=dict)
+    """Applications of further origins by name (a vendor's download host), each served on its own port."""
+    set_extra_url: Callable[[str, str], None] = lambda name, url: None
+    """Told the base URL of each extra origin, by name, before the first request."""
 
     def control(self) -> Starlette:
         """`GET /health /calls /store /settings`, `POST /clock /faults /settings /act/{name}`, `DELETE /faults /calls`."""
@@ -125,21 +129,33 @@ def _server(app: Any) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-async def serve(sandbox: Sandbox, *, port: int = 0, control_port: int = 0) -> None:
+def _url(sock: socket.socket) -> str:
+    return f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
+async def serve(
+    sandbox: Sandbox, *, port: int = 0, control_port: int = 0, extra_ports: Mapping[str, int] | None = None
+) -> None:
     """Serve one vendor on loopback until stopped; print its addresses and credentials as one line of JSON first."""
     vendor, control = loopback_socket(port), loopback_socket(control_port)
-    base_url = f"http://127.0.0.1:{vendor.getsockname()[1]}"
-    control_url = f"http://127.0.0.1:{control.getsockname()[1]}"
+    extra = {name: loopback_socket((extra_ports or {}).get(name, 0)) for name in sandbox.extra_apps}
+    base_url = _url(vendor)
+    extra_urls = {name: _url(sock) for name, sock in extra.items()}
     sandbox.set_base_url(base_url)
-    line = {"system": sandbox.system, "base_url": base_url, "control_url": control_url}
-    vendor.listen(2048)
-    control.listen(128)
+    for name, url in extra_urls.items():
+        sandbox.set_extra_url(name, url)
+    line: dict[str, Any] = {"system": sandbox.system, "base_url": base_url, "control_url": _url(control)}
+    if extra_urls:
+        line["extra_urls"] = extra_urls
+    served = [(vendor, sandbox.faults.wrap(sandbox.app)), (control, sandbox.control())]
+    served += [(sock, sandbox.faults.wrap(sandbox.extra_apps[name])) for name, sock in extra.items()]
+    for sock, _ in served:
+        sock.listen(2048)
     sys.stdout.write(json.dumps({**line, "credentials": dict(sandbox.credentials(base_url))}) + "\n")
     sys.stdout.flush()
     background = asyncio.ensure_future(sandbox.run())
-    servers = [_server(sandbox.faults.wrap(sandbox.app)), _server(sandbox.control())]
     try:
-        await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in zip(servers, (vendor, control), strict=True)))
+        await asyncio.gather(*(_server(app).serve(sockets=[sock]) for sock, app in served))
     finally:
         background.cancel()
         with contextlib.suppress(asyncio.CancelledError):
