@@ -1,0 +1,1 @@
+"""Kafka and PostgreSQL for a developer, the demo and the tests: the ones given, containers, or local processes."""
