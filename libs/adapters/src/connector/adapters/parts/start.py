@@ -62,8 +62,8 @@ def start_parts(
     """Start both parts with their data under `folder` and return when they answer.
 
     `KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL` name servers to use instead. `CONNECTOR_PARTS` forces `env`,
-    `containers` or `local`. `owner`: the process that local parts shall not outlive (None: they run until `stop`). `say` is told
-    what was chosen. Raises PartsError with what to install or set.
+    `containers` or `local`. `owner`: the process that local parts shall not outlive (None: they run until `stop`).
+    `say` is told what was chosen. Raises PartsError with what to install or set.
     """
     choice = os.environ.get("CONNECTOR_PARTS")
     if choice is not None and choice not in _CHOICES:
