@@ -1,0 +1,213 @@
+"""What a dispatcher keeps: due rows, intents of calls, objects in the target, verdicts. Every change names its hold."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from connector.domain.digest import digest
+from connector.domain.documents.envelope import RecordStatus
+from connector.domain.identity import ConnectionId, EntityRef, FlowId, Revision, RowRef, TrafficClass
+from connector.domain.reasons import Reason
+from connector.domain.sync.states import Cause, State
+
+from .epochs import Hold
+from .target import Dependency, Json, LinkedObject, OutcomeKind, TargetObject
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call of which nobody knows yet whether it was carried out."""
+
+    call_id: str
+    part: str
+    step: str
+    creates: bool
+    opened_at: datetime
+    not_after_in_s: float
+    """Until the call can no longer be on its way, by the database's clock; negative once past."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What a part's object in the target is to us: its link. `state` is the target's own word."""
+
+    resource: str
+    state: str
+    object: TargetObject
+
+    @property
+    def version(self) -> str:
+        """Changes whenever those who depend on the object should look again."""
+        known = self.object
+        return digest([known.target_id, dict(known.sub_ids), self.state, dict(known.extra)])
+
+
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """A row to be judged, with all that is known of it."""
+
+    row: RowRef
+    source: ConnectionId
+    target: ConnectionId
+    revision: Revision
+    content_digest: str
+    resolved_digest: str
+    status: RecordStatus
+    traffic: TrafficClass
+    cause: Cause
+    state: State
+    attempts: int
+    released: bool
+    """A person (or the brake's own count) let it be written despite the brake."""
+    wait_in_s: float | None
+    """Seconds until its waiting ends in blocked; None where it isn't waiting."""
+    received_s: float
+    """Seconds since its newest revision came in."""
+    payload: str
+    objects: Mapping[str, StoredObject]
+    open_calls: Sequence[OpenCall]
+
+    @property
+    def ref(self) -> EntityRef:
+        return EntityRef(self.source, self.row.entity, self.row.native_id)
+
+
+@dataclass(frozen=True, slots=True)
+class IntentItem:
+    row: RowRef
+    part: str
+    step: str
+    creates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One vendor request about to be sent, for one or more rows."""
+
+    call_id: str
+    method: str
+    resource: str
+    deadline_s: float
+    items: Sequence[IntentItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What became of one row's share in a call."""
+
+    call_id: str
+    part: str
+    outcome: str
+    """An OutcomeKind, or what a look-up found out later: `found`, `absent`."""
+    status: int | None = None
+    request_id: str | None = None
+    duration_ms: int | None = None
+
+    @property
+    def unresolved(self) -> bool:
+        return self.outcome == OutcomeKind.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a record's story."""
+
+    name: str
+    detail: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A verdict the source system is to be told, once a round."""
+
+    source: ConnectionId
+    round: int
+    verdict: State
+    reasons: Sequence[Reason]
+    target: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Where a row goes. `due_in_s` is when it has to be looked at again: a retry, or the end of its waiting."""
+
+    state: State
+    due_in_s: float | None = None
+    attempts: int = 0
+    reasons: Sequence[Reason] = ()
+    waits: Sequence[Dependency] = ()
+    """What it waits for, each with the version it saw (None: missing)."""
+    wait_in_s: float | None = None
+    difference: Json | None = None
+    configuration: int = 0
+    """The configuration's epoch that judged it."""
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Everything that one step, or one verdict, changes of one row: stored together or not at all."""
+
+    due: DueRow
+    closed: Sequence[Closed] = ()
+    objects: Mapping[str, StoredObject] = field(default_factory=dict)
+    inputs: Sequence[Dependency] | None = None
+    """None where they are as stored before."""
+    judgement: Judgement | None = None
+    """None where the row goes on."""
+    events: Sequence[Event] = ()
+
+
+class AlreadyLinked(Exception):
+    """The object in the target belongs to another source document."""
+
+    def __init__(self, row: RowRef, owner: str) -> None:
+        super().__init__(owner)
+        self.row = row
+        self.owner = owner
+
+
+class Dispatch(Protocol):
+    """Concurrent calls may share a transaction; each still succeeds or fails as a whole."""
+
+    async def claim(
+        self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
+    ) -> Sequence[DueRow]:
+        """Up to `limit` due rows of these flows, taking turns between flows and classes of traffic, oldest first.
+
+        Nothing is marked: rows in the caller's hands are named in `exclude`. Raises EpochLost.
+        """
+        ...
+
+    async def next_due_in_s(self, hold: Hold, flows: Collection[FlowId]) -> float | None:
+        """Seconds until the next row that isn't due yet is (0 or less: now); None if there is none."""
+        ...
+
+    async def changed(self, target: ConnectionId, timeout_s: float) -> None:
+        """Return when rows of this target may have become due, or after the time-out."""
+        ...
+
+    async def open_call(self, hold: Hold, intent: Intent) -> None:
+        """Commit the intent, with not_after = the database's clock + its deadline. Raises EpochLost."""
+        ...
+
+    async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> None:
+        """Store outcomes, objects, verdicts, waits and events, and wake who waited for what is now there.
+
+        A row whose content changed since it was claimed stays due. A row that would wait for something that came
+        meanwhile is due again. Raises EpochLost, or AlreadyLinked where an object belongs to another document.
+        """
+        ...
+
+    async def links(self, target: ConnectionId, refs: Collection[EntityRef]) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
+        """Version and object of each source document that has one in this target."""
+        ...
+
+    async def brake(self, hold: Hold, flow: FlowId, allowed_count: int, allowed_share: float) -> int | None:
+        """Count the flow's rows held for mass change; where they are few enough, let them go.
+
+        None while rows of the flow that nobody changed at the source still wait to be judged. Few enough is at most
+        `allowed_count` or `allowed_share` of the flow's synced rows, whichever is more.
+        """
+        ...
