@@ -94,6 +94,11 @@ class Source(Protocol):
         """Catch-up, sweeps, reference data, subscriptions, checks: everything the poller schedules."""
         ...
 
+    @property
+    def stamps(self) -> frozenset[str]:
+        """Field names that are no content at any depth of a record (modification dates, row versions)."""
+        ...
+
     def batch_size(self, entity: Entity) -> int:
         """How many keys one filtered read takes."""
         ...

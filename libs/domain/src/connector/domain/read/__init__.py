@@ -1,0 +1,1 @@
+"""Reading a source: due keys and scheduled jobs become records of `documents.<system>`."""

@@ -1,0 +1,204 @@
+"""The one reader of one source connection."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from connector.domain.digest import digest
+from connector.domain.documents.envelope import SourceDocument
+from connector.domain.identity import Entity, TrafficClass
+from connector.domain.ports.clock import Randomness
+from connector.domain.ports.gate import GateError
+from connector.domain.ports.jobs import Job, Jobs
+from connector.domain.ports.source import Absence, Notice, Read, Source, Stamp, SweepPage, Unreadable
+from connector.domain.ports.source_keys import Claimed, Finished, SourceKeys, SweptRow
+from connector.domain.vendor_error import Rejected, VendorError
+
+Publish = Callable[[Sequence[SourceDocument]], Awaitable[None]]
+"""Produce to `documents.<system>` and return when Kafka has acknowledged all of them; raise otherwise."""
+
+FIRST_RETRY_S = 2.0
+LONGEST_RETRY_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A read that is worth producing, with what finishing it needs."""
+
+    key: Claimed
+    read: Read
+    document: SourceDocument
+    combined: str
+
+
+class Reader:
+    """Turns due keys and jobs into acknowledged documents, one step at a time; holds no state between steps.
+
+    All of a step runs under one epoch; losing it raises EpochLost out of whatever port call noticed first, and what
+    was claimed is void then. A document is produced before it is finished, so a crash between the two reads it again.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        system: str,
+        keys: SourceKeys,
+        jobs: Jobs,
+        publish: Publish,
+        randomness: Randomness,
+    ) -> None:
+        self._source = source
+        self._system = system
+        self._keys = keys
+        self._jobs = jobs
+        self._publish = publish
+        self._random = randomness
+        self._connection = source.connection
+
+    async def step(self, epoch: int) -> bool:
+        """Read one batch of due keys and run one due job; False if there was nothing to do. Raises EpochLost."""
+        read = await self.read_due(epoch)
+        return await self._run_job(epoch) or read
+
+    async def read_due(self, epoch: int) -> bool:
+        limit = max(self._source.batch_size(entity) for entity in Entity)
+        claimed = await self._keys.claim(self._connection, epoch, limit)
+        if not claimed:
+            return False
+        size = self._source.batch_size(claimed[0].entity)
+        for start in range(0, len(claimed), size):
+            await self._read_batch(epoch, claimed[start : start + size])
+        return True
+
+    async def _read_batch(self, epoch: int, batch: Sequence[Claimed]) -> None:
+        notices = [Notice(key.entity, key.native_id, key.deleted_hint) for key in batch]
+        try:
+            answers = await self._source.read(batch[0].entity, notices, self._stamper(epoch), batch[0].traffic)
+        except GateError as refused:
+            await self._keys.release(self._connection, epoch, batch, refused.retry_after_s or 30.0)
+            return
+        except VendorError as error:
+            await self._after_error(epoch, batch, error)
+            return
+        by_id = {key.native_id: key for key in batch}
+        reads = [answer for answer in answers if isinstance(answer, Read)]
+        for answer in answers:
+            if isinstance(answer, Unreadable):
+                key = by_id[answer.native_id]
+                await self._keys.fail(self._connection, epoch, [key], answer.message, self._backoff_s(key.attempts))
+        await self._produce(epoch, [(by_id[read.native_id], read) for read in reads])
+
+    async def _after_error(self, epoch: int, batch: Sequence[Claimed], error: VendorError) -> None:
+        """A rejected batch is split until the key that spoils it stands alone; an outage delays all of it."""
+        if isinstance(error, Rejected) and len(batch) > 1:
+            middle = len(batch) // 2
+            await self._read_batch(epoch, batch[:middle])
+            await self._read_batch(epoch, batch[middle:])
+            return
+        attempts = max(key.attempts for key in batch)
+        retry_in_s = error.retry_after_s or self._backoff_s(attempts)
+        await self._keys.fail(self._connection, epoch, batch, str(error), retry_in_s)
+
+    async def _produce(self, epoch: int, pairs: Sequence[tuple[Claimed, Read]]) -> None:
+        fresh: list[_Fresh] = []
+        equal: list[Finished] = []
+        for key, read in pairs:
+            document = self._document(key, read)
+            combined = self._combined(read)
+            if combined == key.acknowledged_digest or (key.produced_at is not None and read.read_at <= key.produced_at):
+                equal.append(_finished(key, read, key.acknowledged_digest or combined, produced=False))
+            else:
+                fresh.append(_Fresh(key, read, document, combined))
+        if fresh:
+            await self._publish([item.document for item in fresh])
+        done = [_finished(item.key, item.read, item.combined, produced=True) for item in fresh]
+        await self._keys.finish(self._connection, epoch, [*equal, *done])
+
+    def _document(self, key: Claimed, read: Read) -> SourceDocument:
+        return SourceDocument(
+            tenant=self._connection.tenant,
+            connection=self._connection.connection,
+            system=self._system,
+            entity=key.entity,
+            native_id=key.native_id,
+            read_at=read.read_at,
+            cause=key.traffic,
+            record=None if read.record is None else dict(read.record),
+            resolved=dict(read.resolved),
+            absence=read.absence,
+            proof=read.proof,
+            digest=self._content_digest(read),
+        )
+
+    async def _run_job(self, epoch: int) -> bool:
+        job = await self._jobs.claim(self._connection, epoch)
+        if job is None:
+            return False
+        try:
+            async for page in self._source.sweep(job.kind, job.cursor, self._stamper(epoch)):
+                await self._take_page(epoch, job, page)
+                await self.read_due(epoch)
+        except GateError as refused:
+            await self._jobs.fail(self._connection, epoch, job.kind, str(refused), refused.retry_after_s or 60.0)
+        except VendorError as error:
+            retry_in_s = error.retry_after_s or self._backoff_s(job.attempts)
+            await self._jobs.fail(self._connection, epoch, job.kind, str(error), retry_in_s)
+        else:
+            await self._jobs.finish(self._connection, epoch, job.kind)
+        return True
+
+    async def _take_page(self, epoch: int, job: Job, page: SweepPage) -> None:
+        """Rows are acknowledged and keys recorded as due before the cursor moves past them."""
+        for entity, rows in page.rows.items():
+            await self._take_rows(epoch, entity, rows)
+        traffic = TrafficClass.BACKFILL if job.cursor is None else job.traffic
+        await self._keys.notice(self._connection, page.keys, traffic, swept=True)
+        if page.cursor is not None:
+            await self._jobs.advance(self._connection, epoch, job.kind, page.cursor)
+
+    async def _take_rows(self, epoch: int, entity: Entity, rows: Sequence[Read]) -> None:
+        by_id = {row.native_id: row for row in rows}
+        swept = [SweptRow(entity, row.native_id, row.read_at, self._combined(row)) for row in by_id.values()]
+        admitted = await self._keys.admit(self._connection, epoch, swept)
+        await self._produce(epoch, [(key, by_id[key.native_id]) for key in admitted])
+
+    def _combined(self, read: Read) -> str:
+        return digest([self._content_digest(read), dict(read.resolved)])
+
+    def _content_digest(self, read: Read) -> str:
+        return digest(str(read.absence) if read.record is None else _without(read.record, self._source.stamps))
+
+    def _stamper(self, epoch: int) -> Stamp:
+        async def stamp() -> datetime:
+            return await self._keys.stamp(self._connection, epoch)
+
+        return stamp
+
+    def _backoff_s(self, attempts: int) -> float:
+        """Doubling with full jitter on the upper half, at most a quarter of an hour."""
+        longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts, 12))
+        return self._random.uniform(longest / 2, longest)
+
+
+def _finished(key: Claimed, read: Read, combined: str, *, produced: bool) -> Finished:
+    company = read.resolved.get("company") or {}
+    return Finished(
+        entity=key.entity,
+        native_id=key.native_id,
+        generation=key.generation,
+        read_at=read.read_at,
+        digest=combined,
+        produced=produced,
+        uses=tuple(sorted(company)),
+        missing=read.absence is Absence.UNEXPLAINED,
+        caught=produced and not key.noticed and key.traffic is TrafficClass.CATCH_UP,
+    )
+
+
+def _without(value: object, stamps: frozenset[str]) -> object:
+    """The record without its stamps (modification dates and the like), at any depth."""
+    if isinstance(value, dict):
+        return {name: _without(item, stamps) for name, item in value.items() if name not in stamps}
+    if isinstance(value, list):
+        return [_without(item, stamps) for item in value]
+    return value
