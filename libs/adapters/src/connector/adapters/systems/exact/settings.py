@@ -1,0 +1,102 @@
+"""What a connection to Exact Online needs, and what only the company itself can say of its books."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from connector.domain.documents.common import VatCategory
+
+
+class Region(StrEnum):
+    """Exact's seven sites; a customer and an app registration live on exactly one."""
+
+    NL = "https://start.exactonline.nl"
+    BE = "https://start.exactonline.be"
+    UK = "https://start.exactonline.co.uk"
+    DE = "https://start.exactonline.de"
+    FR = "https://start.exactonline.fr"
+    ES = "https://start.exactonline.es"
+    COM = "https://start.exactonline.com"
+
+
+_REGIONS = {region.name.lower(): region.value for region in Region}
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VatTreatment(_Closed):
+    """How one VAT code of the company counts; what is left out is taken from Exact's own VAT code."""
+
+    category: VatCategory
+    included: bool | None = None
+    """Line amounts include the VAT (Exact: Type I)."""
+    charged: bool | None = None
+    """Reverse charge: the buyer owes the VAT, not the supplier (Exact: Charged)."""
+    non_deductible: Decimal | None = Field(default=None, ge=0, le=100)
+    """Per cent of the VAT that becomes cost."""
+
+
+class Company(_Closed):
+    """The division's own rules. Each entry that a document used is stamped on it, so a change re-reads only those."""
+
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    """The division's own currency; Exact's AmountDC fields are in it."""
+    vat: dict[str, VatTreatment] = {}
+    """By VAT code, without padding."""
+    accounts: dict[str, str] = {}
+    """Item code -> GL account code, above whatever the item itself says."""
+    credit_amounts: Literal["negative", "positive"] = "negative"
+    """The sign of amounts on credit notes (Type 31). Not documented by Exact."""
+    percentages: Literal["fraction", "percent"] = "fraction"
+    """Whether Exact's VAT percentages read 0.21 or 21. Seen as fractions; not documented."""
+
+
+class Settings(_Closed):
+    """A connection of system `exact`. Secrets are references (`env:NAME`, `file:/path`), never values."""
+
+    region: str | None = None
+    """nl, be, uk, de, fr, es or com; or give `base_url`."""
+    base_url: str = ""
+    """Scheme, host and port, without a path. Filled from `region` where empty."""
+    division: int = Field(gt=0)
+    client_id: str
+    client_secret: str
+    webhook_secret: str
+    """Exact: the app's webhook secret, not its OAuth client secret."""
+    webhook_url: str | None = None
+    """Where Exact shall deliver notices; without it no subscriptions are kept and sweeps find everything."""
+    company: Company
+    purchase_invoices: bool = False
+    """The division has the purchase module: read logistic invoices, for order lines on invoices. Exact answers 403 without it."""
+    sync_feeds: bool = True
+    """Off where the package has no sync feed of purchase orders: then `Modified` is swept."""
+    expand_lines: bool = True
+    """Off to read lines by queries of their own."""
+    call_deadline_s: float = Field(default=30.0, gt=0)
+    processing_s: float = Field(default=120.0, ge=0)
+    """How long Exact may still carry out a write whose answer was lost. Not stated by Exact."""
+    reference_cache_s: float = Field(default=300.0, ge=0)
+    """How long a joined reference value serves further documents before it is read again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_address(cls, values: object) -> object:
+        if not isinstance(values, dict) or values.get("base_url"):
+            return values
+        region = str(values.get("region") or "").lower()
+        if region not in _REGIONS:
+            raise ValueError(f"give region (one of {', '.join(_REGIONS)}) or base_url")
+        return {**values, "base_url": _REGIONS[region]}
+
+    @model_validator(mode="after")
+    def _base_url_is_an_origin(self) -> "Settings":
+        scheme, separator, rest = self.base_url.partition("://")
+        if scheme not in ("https", "http") or not separator or not rest or "/" in rest:
+            raise ValueError(
+                f"base_url {self.base_url!r}: give scheme and host only, such as https://start.exactonline.nl"
+            )
+        return self

@@ -1,0 +1,95 @@
+"""Exact's webhooks: who sent them, and what they point at."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from connector.domain.identity import Entity
+from connector.domain.ports.source import Notice
+
+_HEAD = b'{"Content":'
+_TAIL = b',"HashCode":"'
+_HASH_LENGTH = 64
+
+TOPICS = {
+    "PurchaseOrders": Entity.PURCHASE_ORDER,
+    "PurchaseEntries": Entity.INVOICE,
+    "Accounts": Entity.SUPPLIER,
+}
+"""The topics we subscribe to. Line changes come under their header's topic; purchase invoices have none."""
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    VALIDATION = "validation"
+    """The unsigned empty POST by which Exact tries the address: answer 200, there is no event."""
+    FORGED = "forged"
+    """No signature, a wrong one, or one of another form."""
+    FOREIGN = "foreign"
+    """Well signed, but for another division or app: a webhook secret is shared by all customers of one app."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whose notices an endpoint takes."""
+
+    secret: bytes
+    division: int
+    client_id: str
+
+
+def verify(body: bytes, recipient: Recipient) -> Verdict:
+    """Judge the raw bytes of a webhook.
+
+    Exact: HashCode is the upper-case hex HMAC-SHA256 of the bytes between `{"Content":` and `,"HashCode":"`, keyed with the app's
+    webhook secret. The bytes are taken as they came: a body parsed and written again has another hash.
+    """
+    if not body:
+        return Verdict.VALIDATION
+    parts = _cut(body)
+    if parts is None:
+        return Verdict.FORGED
+    content, claimed = parts
+    expected = hmac.new(recipient.secret, content, hashlib.sha256).hexdigest().upper().encode()
+    if not hmac.compare_digest(expected, claimed):
+        return Verdict.FORGED
+    try:
+        event = json.loads(content)
+    except ValueError:
+        return Verdict.FORGED
+    return Verdict.ACCEPTED if _is_for(event, recipient) else Verdict.FOREIGN
+
+
+def _cut(body: bytes) -> tuple[bytes, bytes] | None:
+    body = body.strip()
+    split = body.rfind(_TAIL)
+    if not body.startswith(_HEAD) or split < 0 or not body.endswith(b'"}'):
+        return None
+    claimed = body[split + len(_TAIL) : -2]
+    return (body[len(_HEAD) : split], claimed) if len(claimed) == _HASH_LENGTH else None
+
+
+def _is_for(event: Any, recipient: Recipient) -> bool:
+    if not isinstance(event, dict):
+        return False
+    client_id = str(event.get("ClientId", "")).strip("{}").lower()
+    return event.get("Division") == recipient.division and client_id == recipient.client_id.strip("{}").lower()
+
+
+def notices(body: bytes) -> Sequence[Notice]:
+    """What a verified body points at; an empty one, an unknown topic or a key that is none give nothing."""
+    if not body:
+        return ()
+    try:
+        event = json.loads(body)["Content"]
+        entity = TOPICS.get(event["Topic"])
+        key = event["Key"]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    if entity is None or not isinstance(key, str) or not key:
+        return ()
+    return (Notice(entity, key.strip("{}").lower(), deleted=event.get("Action") == "Delete"),)
