@@ -42,6 +42,8 @@ class FlowKind:
     """Reference kinds the flow may turn into objects of the target."""
     tables: Mapping[str, str] = field(default_factory=dict)
     """Mapping tables the flow uses: name -> what its keys and values are."""
+    feedback: bool = False
+    """Verdicts on its documents go back to the source system."""
 
 
 @dataclass(frozen=True, slots=True)

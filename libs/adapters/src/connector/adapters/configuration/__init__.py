@@ -1,0 +1,1 @@
+"""Declarative configuration: `tenant.yaml` in, validated with line numbers; a difference shown; then applied."""
