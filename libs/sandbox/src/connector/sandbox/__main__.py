@@ -5,7 +5,7 @@ import asyncio
 import importlib
 import json
 
-SYSTEMS = ("exact", "coupa", "basware")
+SYSTEMS = ("exact", "coupa", "basware", "procore")
 
 
 def main(argv: list[str] | None = None) -> None:
