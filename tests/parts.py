@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,12 +22,14 @@ class Addresses:
     kafka_bootstrap: str
     server_url: str
     """A PostgreSQL database of the session's server, to create others from."""
-    template: str
-    """The name of a migrated, empty database."""
 
 
 _left_running: list[Parts] = []
 """Other workers may still use them: they end with the session's main process, not with the worker that started them."""
+
+
+def _in_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 def database_at(url: str, name: str) -> str:
@@ -38,32 +41,42 @@ def execute(server_url: str, statement: str, *names: str) -> None:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
-def _migrated_template(server_url: str) -> str:
-    name = f"template_{uuid.uuid4().hex[:12]}"
-    execute(server_url, "create database {}", name)
-    migrate(database_at(server_url, name))
-    return name
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of the session."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if _in_worker() else base
 
 
 @pytest.fixture(scope="session")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+def parts(session_folder: Path) -> Iterator[Addresses]:
     """Started by the first worker that asks, used by all, ended with the session's main process."""
-    in_worker = "PYTEST_XDIST_WORKER" in os.environ
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if in_worker else base) / "parts"
+    folder = session_folder / "parts"
     file = folder / "addresses.json"
     started: Parts | None = None
     with locked(folder / "lock"):
         if not file.exists():
-            owner = os.getppid() if in_worker else os.getpid()
+            owner = os.getppid() if _in_worker() else os.getpid()
             started = start_parts(folder, owner=owner, durable=False, say=print)
-            template = _migrated_template(started.database_url)
-            file.write_text(json.dumps(vars(Addresses(started.kafka_bootstrap, started.database_url, template))))
+            file.write_text(json.dumps(vars(Addresses(started.kafka_bootstrap, started.database_url))))
     yield Addresses(**json.loads(file.read_text()))
-    if started is not None and in_worker:
+    if started is not None and _in_worker():
         _left_running.append(started)
     elif started is not None:
         started.stop()
+
+
+@pytest.fixture(scope="session")
+def template_database(parts: Addresses, session_folder: Path) -> str:
+    """The name of a migrated, empty database, made by the first worker that asks."""
+    file = session_folder / "parts" / "template"
+    with locked(session_folder / "parts" / "template.lock"):
+        if not file.exists():
+            name = f"template_{uuid.uuid4().hex[:12]}"
+            execute(parts.server_url, "create database {}", name)
+            migrate(database_at(parts.server_url, name))
+            file.write_text(name)
+    return file.read_text()
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +92,9 @@ def topic_prefix() -> str:
 
 
 @pytest.fixture(scope="module")
-def database_url(parts: Addresses) -> Iterator[str]:
+def database_url(parts: Addresses, template_database: str) -> Iterator[str]:
     """A migrated, empty PostgreSQL database of this test module's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    execute(parts.server_url, "create database {} template {}", name, parts.template)
+    execute(parts.server_url, "create database {} template {}", name, template_database)
     yield database_at(parts.server_url, name)
     execute(parts.server_url, "drop database {} with (force)", name)

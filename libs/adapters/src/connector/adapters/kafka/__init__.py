@@ -1,0 +1,1 @@
+"""Apache Kafka behind the log's port: FastStream consumes, confluent-kafka's own producer produces."""
