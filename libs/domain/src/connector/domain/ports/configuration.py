@@ -58,6 +58,8 @@ class Flow:
     on_mapping_change: OnMappingChange = OnMappingChange.NONE
     on_block: OnBlock = OnBlock.HOLD
     feedback: bool = False
+    exclude_origin: frozenset[str] = frozenset()
+    """Flows whose own documents at the source are not carried on."""
     wait_s: float = 900.0
     """How long a row may wait for something that should come by itself before people are told."""
 

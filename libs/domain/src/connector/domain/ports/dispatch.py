@@ -12,6 +12,7 @@ from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
 
 from .epochs import Hold
+from .references import ReferenceKey
 from .target import Dependency, Json, LinkedObject, OutcomeKind, TargetObject
 
 
@@ -159,15 +160,6 @@ class Settlement:
     events: Sequence[Event] = ()
 
 
-class AlreadyLinked(Exception):
-    """The object in the target belongs to another source document."""
-
-    def __init__(self, row: RowRef, owner: str) -> None:
-        super().__init__(owner)
-        self.row = row
-        self.owner = owner
-
-
 class Dispatch(Protocol):
     """Concurrent calls may share a transaction; each still succeeds or fails as a whole."""
 
@@ -192,16 +184,27 @@ class Dispatch(Protocol):
         """Commit the intent, with not_after = the database's clock + its deadline. Raises EpochLost."""
         ...
 
-    async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> None:
+    async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:
         """Store outcomes, objects, verdicts, waits and events, and wake who waited for what is now there.
 
         A row whose content changed since it was claimed stays due. A row that would wait for something that came
-        meanwhile is due again. Raises EpochLost, or AlreadyLinked where an object belongs to another document.
+        meanwhile is due again. Raises EpochLost. Returned are rows of which nothing was stored, because an object of
+        theirs belongs to another document, with that document's key.
         """
         ...
 
-    async def links(self, target: ConnectionId, refs: Collection[EntityRef]) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
+    async def links(
+        self, target: ConnectionId, refs: Collection[EntityRef]
+    ) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
         """Version and object of each source document that has one in this target."""
+        ...
+
+    async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
+        """References of this target that rows wait for or are blocked by."""
+        ...
+
+    async def report(self, row: RowRef, event: Event) -> None:
+        """Add to a record's story without holding the epoch: only what a look at the target has shown."""
         ...
 
     async def brake(self, hold: Hold, flow: FlowId, allowed_count: int, allowed_share: float) -> int | None:

@@ -27,7 +27,8 @@ class ReferenceEntry:
     """`body` is None where the code is known not to exist (any more). `version` is a digest of the body."""
 
     key: ReferenceKey
-    as_of: datetime
+    as_of: datetime | None
+    """When it was read; None takes the store's clock."""
     version: str
     body: Json | None
 

@@ -88,6 +88,8 @@ class Part:
     measure: Measure
     gone: bool = False
     """The source deleted or cancelled it: plan cancel, close or void instead of create."""
+    frozen: Json = field(default_factory=dict)
+    """What later renders must keep as it is now (accounts per line): stored with the object, given back in `known`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,11 @@ class Target(Protocol):
         self, steps: Sequence[Step], before_send: BeforeSend, traffic: TrafficClass, flow: FlowId
     ) -> Sequence[Outcome]:
         """Send one request for these steps (all of one batch_key); one outcome per step, in order."""
+        ...
+
+    def same(self, part: Part, found: Found, options: Any) -> Reason | None:
+        """Suppliers and references only: None where the flow's rules prove that this object without our mark is the
+        same party (a declared code authority and nothing that contradicts), else why it can't be taken for it."""
         ...
 
     def batch_limit(self, step: Step) -> int: ...

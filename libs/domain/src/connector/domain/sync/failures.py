@@ -1,0 +1,56 @@
+"""What follows from a call that did not succeed: the same classes for reads, look-ups and writes."""
+
+from connector.domain.ports.clock import Randomness
+from connector.domain.ports.dispatch import Judgement
+from connector.domain.ports.gate import GateError
+from connector.domain.ports.target import Outcome, OutcomeKind
+from connector.domain.reasons import Reason
+from connector.domain.vendor_error import VendorError
+
+from .retry import ATTEMPTS_AT_MOST, backoff_s
+from .states import State
+from .work import Work, blocked
+
+NEEDS_A_PERSON_S = 60.0
+"""How long a row rests where the connection waits for a person: the connection is what they see, not the row."""
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """A failure of a whole request, in the terms of one step's outcome."""
+    if isinstance(error, VendorError):
+        reason = Reason(code=str(error.kind), message=error.message)
+        return Outcome(
+            error.kind,
+            reason=reason,
+            retry_after_s=error.retry_after_s,
+            status=error.status,
+            request_id=error.request_id,
+        )
+    if isinstance(error, GateError):
+        reason = Reason(code="gate-closed", message=str(error))
+        waits = error.retry_after_s
+        kind = OutcomeKind.REAUTHORISE if waits is None else OutcomeKind.RATE_LIMITED
+        return Outcome(kind, reason=reason, retry_after_s=waits)
+    reason = Reason(code="internal-error", message=f"{type(error).__name__}: {error}")
+    return Outcome(OutcomeKind.TRANSIENT, reason=reason)
+
+
+def after_failure(work: Work, outcome: Outcome, randomness: Randomness) -> Judgement:
+    """Where the row goes: again later, blocked with the vendor's words, or failed once retries are used up."""
+    reasons = [outcome.reason] if outcome.reason else []
+    attempts = work.due.attempts
+    match outcome.kind:
+        case OutcomeKind.REJECTED | OutcomeKind.DONE:
+            return blocked(work, reasons or [Reason(code="rejected-by-target", message="The target refused it.")])
+        case OutcomeKind.RATE_LIMITED:
+            return Judgement(State.DUE, max(outcome.retry_after_s or 1.0, 0.05), attempts, reasons)
+        case OutcomeKind.REAUTHORISE:
+            return Judgement(State.DUE, NEEDS_A_PERSON_S, attempts, reasons)
+        case OutcomeKind.UNKNOWN:
+            wait_s = work.connection.call_deadline_s + work.connection.processing_s
+            return Judgement(State.DUE, wait_s, attempts, reasons)
+        case OutcomeKind.TRANSIENT | OutcomeKind.AUTH_EXPIRED | OutcomeKind.CONFLICT | OutcomeKind.NOT_SENT:
+            if attempts + 1 >= ATTEMPTS_AT_MOST:
+                return Judgement(State.FAILED, attempts=attempts + 1, reasons=reasons)
+            again_s = backoff_s(attempts, randomness, outcome.retry_after_s)
+            return Judgement(State.DUE, again_s, attempts + 1, reasons)

@@ -1,0 +1,302 @@
+"""One row in a dispatcher's hands, and the pure judgements about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Protocol
+
+from connector.domain.digest import digest
+from connector.domain.documents.envelope import AnyRecord, RecordStatus
+from connector.domain.identity import EntityRef
+from connector.domain.ports.configuration import Connection, Flow, FlowState, OnBlock
+from connector.domain.ports.dispatch import (
+    Closed,
+    DueRow,
+    Event,
+    Feedback,
+    Judgement,
+    Settlement,
+    StoredObject,
+)
+from connector.domain.ports.target import Dependency, Found, Part, Plan, Rendered, Step, TargetObject, Verb
+from connector.domain.reasons import Reason
+
+from .measures import target_differs
+from .states import Cause, State
+
+STEPS_AT_MOST = 40
+"""More steps than this in one go is a plan that does not end."""
+PLAN_AGAIN_S = 300.0
+"""How long a row waits where the target says not now (a document in a state that will pass)."""
+WAITED_FOR = ("link:", "reference:")
+"""Dependencies that come by themselves; a mapping entry takes a person."""
+
+
+@dataclass(slots=True)
+class Work:
+    due: DueRow
+    flow: Flow
+    connection: Connection
+    configuration: int
+    record: AnyRecord | None = None
+    rendered: Rendered = field(default_factory=Rendered)
+    inputs: Sequence[Dependency] | None = None
+    serial: frozenset[EntityRef] = frozenset()
+    """Documents whose order this row must keep: itself, and those it links to."""
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    found: dict[str, Found | None] = field(default_factory=dict)
+    """The parts' objects as the target showed them in this attempt."""
+    looked_up: set[str] = field(default_factory=set)
+    """Parts looked up by natural key in this attempt."""
+    step: Step | None = None
+    steps: int = 0
+    judgement: Judgement | None = None
+    closed: list[Closed] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    settled: bool = False
+    created: Part | None = None
+    """The part that a call of this attempt created, or may have."""
+
+    @property
+    def part(self) -> Part:
+        assert self.step is not None
+        return next(part for part in self.rendered.parts if part.name == self.step.part)
+
+    def known(self) -> Mapping[str, TargetObject]:
+        return {name: stored.object for name, stored in self.objects.items()}
+
+    def judge(self, judgement: Judgement) -> None:
+        self.step = None
+        self.judgement = replace(judgement, configuration=self.configuration)
+        detail: dict[str, Any] = {"reasons": [reason.model_dump(exclude_none=True) for reason in judgement.reasons]}
+        if judgement.due_in_s is not None:
+            detail["again_in_s"] = round(judgement.due_in_s, 3)
+        self.events.append(Event(str(judgement.state), detail if judgement.reasons else {}))
+
+    def store(self, part: Part, found: Found, *, written: bool, step: str | None) -> None:
+        """Take over the object as the target shows it; another id is another generation."""
+        before = self.objects.get(part.name)
+        generation = before.object.generation if before else 0
+        if before and before.object.target_id != found.target_id:
+            generation += 1
+        self.found[part.name] = found
+        self.objects[part.name] = StoredObject(
+            resource=part.natural_key.resource,
+            state=found.status,
+            object=TargetObject(
+                target_id=found.target_id,
+                sub_ids=found.sub_ids,
+                generation=generation,
+                written_digest=wanted_digest(part) if written else before.object.written_digest if before else None,
+                step_reached=step,
+                frozen=part.frozen,
+                extra=found.extra,
+            ),
+        )
+        if self.objects[part.name] != before:
+            self.changed.add(part.name)
+
+    def reached(self, part: str, step: str) -> None:
+        """The step was done, and the answer did not show the object."""
+        stored = self.objects[part]
+        self.objects[part] = replace(stored, object=replace(stored.object, step_reached=step))
+        self.changed.add(part)
+
+    @property
+    def has_news(self) -> bool:
+        return not self.settled and bool(self.judgement or self.closed or self.changed or self.events)
+
+    def take_events(self) -> tuple[Event, ...]:
+        events, self.events = tuple(self.events), []
+        return events
+
+    def settlement(self) -> Settlement:
+        """What has changed since the last one; the row goes on unless it was judged."""
+        settlement = Settlement(
+            due=self.due,
+            closed=tuple(self.closed),
+            objects={name: self.objects[name] for name in self.changed},
+            inputs=self.inputs,
+            judgement=self.judgement,
+            events=tuple(self.events),
+        )
+        self.closed, self.events, self.changed, self.inputs = [], [], set(), None
+        self.settled = self.judgement is not None
+        return settlement
+
+
+def wanted_digest(part: Part) -> str:
+    """The rendered digest: equal ones need no look at the target."""
+    return digest({"wanted": dict(part.wanted), "gone": part.gone})
+
+
+def calls_still_out_s(work: Work) -> float:
+    """Seconds until the last call of unknown outcome can no longer be carried out; 0 or less: look now."""
+    return max(
+        (call.not_after_in_s + work.connection.processing_s for call in work.due.open_calls),
+        default=0.0,
+    )
+
+
+def before_rendering(work: Work) -> Judgement | None:
+    """What can be said without asking the vendor's room."""
+    due, record = work.due, work.record
+    out_s = calls_still_out_s(work)
+    if out_s > 0:
+        return Judgement(State.DUE, due_in_s=out_s, attempts=due.attempts)
+    if record is None:
+        return None
+    if record.status is RecordStatus.REJECTED:
+        return blocked(work, record.findings)
+    if record.status is RecordStatus.MISSING:
+        reason = Reason(
+            code="missing-at-source",
+            message="The source no longer shows this document, and nothing proves that it was deleted.",
+            fix="Check it at the source: restore it or delete it there, or release it as it is.",
+        )
+        return blocked(work, [reason])
+    untouched = not work.objects and not due.open_calls
+    if record.status is RecordStatus.DELETED and untouched:
+        return excluded("gone-before-first-write", "It was deleted at the source before it was ever written.")
+    if untouched and record.provenance.removeprefix("connector:") in work.flow.exclude_origin:
+        return excluded("own-origin", f"It was written at the source by {record.provenance}, which this flow excludes.")
+    issued = getattr(record.document, "issue_date", None)
+    start = work.flow.start_date
+    if untouched and start is not None and isinstance(issued, date) and issued < start:
+        return excluded("before-start", f"It is dated {issued}, the flow starts on {start}.")
+    return None
+
+
+def after_rendering(work: Work) -> Judgement | None:
+    """Whether what was rendered may be written."""
+    rendered = work.rendered
+    if rendered.excluded is not None:
+        return Judgement(State.EXCLUDED, reasons=[rendered.excluded])
+    blocking = [finding for finding in rendered.findings if finding.severity == "block"]
+    seen = {dependency.key: dependency.version for dependency in [*rendered.inputs, *(work.inputs or ())]}
+    named = {finding.missing for finding in blocking if finding.missing}
+    absent = {dependency.key for dependency in rendered.inputs if dependency.version is None}
+    if not blocking and not absent:
+        return None
+    waits = [Dependency(key, seen.get(key)) for key in sorted(named | absent)]
+    reasons = [*blocking, *(_unnamed(key) for key in sorted(absent - named))]
+    comes_by_itself = all(finding.missing for finding in blocking) and all(
+        wait.key.startswith(WAITED_FOR) for wait in waits
+    )
+    left_s = work.flow.wait_s if work.due.wait_in_s is None else work.due.wait_in_s
+    if comes_by_itself and left_s > 0:
+        return Judgement(State.WAITING, due_in_s=left_s, wait_in_s=left_s, reasons=reasons, waits=waits)
+    return blocked(work, reasons, waits)
+
+
+def _unnamed(key: str) -> Reason:
+    kind, _, name = key.partition(":")
+    return Reason(code=f"missing-{kind}", message=f"{name} is needed and does not exist yet.", missing=key)
+
+
+def next_step(work: Work, plan_of: "PlanOf") -> Step | Judgement:
+    """The next vendor request of this row, or where it ends. Marks finished parts on the way."""
+    for part in work.rendered.parts:
+        known = work.objects.get(part.name)
+        if is_current(work, part):
+            continue
+        found = work.found.get(part.name)
+        plan = plan_of(part, known.object if known else None, found, work.flow.options)
+        if plan.steps and plan.reason is None:
+            return _permitted(work, part, plan, found)
+        if plan.verb is not Verb.NONE or plan.reason is not None:
+            return _refused(work, plan)
+        if found is not None:
+            work.store(part, found, written=True, step=None)
+    return Judgement(State.SYNCED, feedback=feedback(work, State.SYNCED))
+
+
+def is_current(work: Work, part: Part) -> bool:
+    """Nothing to do and nothing to ask: the target was read back with just this content."""
+    known = work.objects.get(part.name)
+    return (
+        known is not None
+        and part.name not in work.found
+        and not work.due.open_calls
+        and known.object.step_reached is None
+        and known.object.written_digest == wanted_digest(part)
+    )
+
+
+def _permitted(work: Work, part: Part, plan: Plan, found: Found | None) -> Step | Judgement:
+    step = plan.steps[0]
+    if work.steps >= STEPS_AT_MOST:
+        reason = Reason(
+            code="plan-does-not-end", message=f"After {work.steps} steps the next would be {step.name} again."
+        )
+        return blocked(work, [reason])
+    held = _held(work, part, plan, found)
+    if held is not None:
+        return held
+    if step.irreversible and found is not None:
+        differs = target_differs(part, found.measure)
+        if differs is not None:
+            return blocked(work, [differs])
+    return step
+
+
+def _held(work: Work, part: Part, plan: Plan, found: Found | None) -> Judgement | None:
+    written_before = any(stored.object.written_digest for stored in work.objects.values())
+    if work.flow.state is FlowState.DRY_RUN:
+        reason = Reason(
+            code="dry-run",
+            message=f"The flow is in dry run; the next step would be {plan.steps[0].name} ({plan.verb}).",
+            fix=f"connector release --flow {work.flow.id.flow}",
+            severity="warn",
+        )
+    elif work.due.cause is not Cause.SOURCE and written_before and not work.due.released and work.steps == 0:
+        reason = Reason(
+            code="mass-change",
+            message=f"It would be written again ({plan.steps[0].name}) although the source did not change it.",
+            fix=f"connector release --flow {work.flow.id.flow} --cause mass-change",
+            severity="warn",
+        )
+    else:
+        return None
+    difference = {
+        "part": part.name,
+        "verb": str(plan.verb),
+        "steps": [step.name for step in plan.steps],
+        "wanted": dict(part.wanted),
+        "found": dict(found.projection) if found else None,
+    }
+    return Judgement(State.HELD, reasons=[reason], difference=difference)
+
+
+def _refused(work: Work, plan: Plan) -> Judgement:
+    reason = plan.reason or Reason(code="frozen-in-target", message="The target does not let this document be changed.")
+    if plan.retry:
+        return Judgement(State.WAITING, due_in_s=PLAN_AGAIN_S, reasons=[reason])
+    return blocked(work, [reason])
+
+
+def blocked(work: Work, reasons: Sequence[Reason], waits: Sequence[Dependency] = ()) -> Judgement:
+    """For a person; or, where the flow says so, refused and told to the source."""
+    if work.flow.on_block is OnBlock.REJECT:
+        return Judgement(State.REJECTED, reasons=reasons, feedback=feedback(work, State.REJECTED, reasons))
+    return Judgement(State.BLOCKED, reasons=reasons, waits=waits, feedback=feedback(work, State.BLOCKED, reasons))
+
+
+def excluded(code: str, message: str) -> Judgement:
+    return Judgement(State.EXCLUDED, reasons=[Reason(code=code, message=message, severity="warn")])
+
+
+def feedback(work: Work, verdict: State, reasons: Sequence[Reason] = ()) -> Feedback | None:
+    """What the source is to be told of this round, where the flow tells it anything."""
+    if not work.flow.feedback:
+        return None
+    extras = work.record.extras if work.record else {}
+    target = {name: stored.object.target_id for name, stored in work.objects.items()}
+    return Feedback(work.due.source, int(extras.get("round", 0)), verdict, reasons, target)
+
+
+class PlanOf(Protocol):
+    """`Target.plan`, as far as judging needs it."""
+
+    def __call__(self, part: Part, known: TargetObject | None, found: Found | None, options: Any) -> Plan: ...
