@@ -71,12 +71,14 @@ class Settings(_Closed):
     """Where Exact shall deliver notices; without it no subscriptions are kept and sweeps find everything."""
     company: Company
     purchase_invoices: bool = False
-    """The division has the purchase module: read logistic invoices, for order lines on invoices. Exact answers 403 without it."""
+    """Read logistic invoices too, for order lines on invoices. Only with the purchase module: Exact answers 403 without."""
     sync_feeds: bool = True
     """Off where the package has no sync feed of purchase orders: then `Modified` is swept."""
     expand_lines: bool = True
     """Off to read lines by queries of their own."""
     call_deadline_s: float = Field(default=30.0, gt=0)
+    minute_s: float = Field(default=60.0, gt=0, le=60)
+    """Length of Exact's short quota window; shorter only against the sandbox."""
     processing_s: float = Field(default=120.0, ge=0)
     """How long Exact may still carry out a write whose answer was lost. Not stated by Exact."""
     reference_cache_s: float = Field(default=300.0, ge=0)

@@ -45,8 +45,8 @@ class Recipient:
 def verify(body: bytes, recipient: Recipient) -> Verdict:
     """Judge the raw bytes of a webhook.
 
-    Exact: HashCode is the upper-case hex HMAC-SHA256 of the bytes between `{"Content":` and `,"HashCode":"`, keyed with the app's
-    webhook secret. The bytes are taken as they came: a body parsed and written again has another hash.
+    Exact: HashCode is the upper-case hex HMAC-SHA256 of the bytes between `{"Content":` and `,"HashCode":"`, keyed with
+    the app's webhook secret. The bytes are taken as they came: a body parsed and written again has another hash.
     """
     if not body:
         return Verdict.VALIDATION
