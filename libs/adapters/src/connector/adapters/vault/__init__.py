@@ -1,0 +1,15 @@
+"""The vault and its key rings."""
+
+from connector.adapters.vault.keys import EnvironmentKeys, FileKeys, MountedKeys, key_provider
+from connector.adapters.vault.vault import RotationProgress, Secrets, Vault, rotate
+
+__all__ = [
+    "EnvironmentKeys",
+    "FileKeys",
+    "MountedKeys",
+    "RotationProgress",
+    "Secrets",
+    "Vault",
+    "key_provider",
+    "rotate",
+]
