@@ -74,6 +74,8 @@ class Faults:
         self.rules: list[FaultRule] = []
         self.calls: deque[LoggedCall] = deque(maxlen=log_size)
         self.counts: Counter[str] = Counter()
+        self.on_lost: Callable[[Scope], None] = lambda scope: None
+        """Called when a rule takes away an answer the vendor had already given."""
 
     def add(self, *rules: FaultRule) -> None:
         self.rules.extend(rules)
@@ -136,6 +138,7 @@ class Faults:
                     await logged(message)
                 return
             body = b"".join(m.get("body", b"") for m in answer if m["type"] == "http.response.body")
+            self.on_lost(scope)
             await self._spoil(rule, scope, logged, body)
 
         return faulty
