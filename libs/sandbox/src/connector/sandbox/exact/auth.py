@@ -17,8 +17,8 @@ BROKEN_CHAIN = "Token is not allowed, because of invalid or empty chainId"
 
 SCOPES = frozenset({
     "Purchase orders", "Purchase invoices", "Financial accounting", "Financial generalledgers", "Financial costcenters",
-    "Financial cashflow", "Financial payables", "Crm accounts", "Logistics items", "Logistics wms", "Organization documents",
-    "Organization administration", "Projects projects",
+    "Financial cashflow", "Financial payables", "Crm accounts", "Logistics items", "Logistics wms",
+    "Organization documents", "Organization administration", "Projects projects",
 })  # fmt: skip
 
 
@@ -212,7 +212,9 @@ class Authority:
 
     def _forget_old(self, now: float) -> None:
         if len(self._access_tokens) > 1000:
-            self._access_tokens = {token: grant for token, grant in self._access_tokens.items() if grant.expires_at > now}
+            self._access_tokens = {
+                token: grant for token, grant in self._access_tokens.items() if grant.expires_at > now
+            }
 
     def _count_call(self, app: App, user: User) -> None:
         limit = self.world.settings.token_calls_per_day

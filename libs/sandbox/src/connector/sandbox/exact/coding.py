@@ -27,7 +27,9 @@ class Taxed(NamedTuple):
         return self.net + self.vat
 
 
-def taxed(amount: Decimal, vat: Row | None, smallest: Decimal, override: Decimal | None = None, *, follow_type: bool = True) -> Taxed:
+def taxed(
+    amount: Decimal, vat: Row | None, smallest: Decimal, override: Decimal | None = None, *, follow_type: bool = True
+) -> Taxed:
     """Split an amount by its VAT code: type I includes the VAT, B and N bear none, Charged moves it to the buyer."""
     amount = rounded(amount, smallest)
     percentage = (vat or {}).get("Percentage") or ZERO

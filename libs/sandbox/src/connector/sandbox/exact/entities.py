@@ -66,7 +66,8 @@ PURCHASE_ORDERS = entity(
     " Document:g PaymentCondition PurchaseAgent:g SupplierContact:g SupplierContactPersonFullName Warehouse:g"
     " ShippingMethod:g SelectionCode:g Discount:d AmountDiscount:d AmountDiscountExclVat:d IncotermCode IncotermAddress"
     " IncotermVersion:i",
-    read="AmountDC:d AmountFC:d AmountFCExclVat:d VATAmount:d SupplierCode:p18 SupplierName OrderStatus:i ReceiptStatus:i"
+    read="AmountDC:d AmountFC:d AmountFCExclVat:d VATAmount:d SupplierCode:p18 SupplierName OrderStatus:i"
+    " ReceiptStatus:i"
     " InvoiceStatus:i ApprovalStatus:i ApprovalStatusDescription Approved:t Approver:g ApproverFullName Source:i"
     " DropShipment:b PurchaseOrderLineCount:i DocumentSubject PaymentConditionDescription PurchaseAgentFullName"
     " DeliveryAccount:g DeliveryAccountName DeliveryAddress:g SalesOrder:g SalesOrderNumber:i WarehouseCode"
@@ -99,7 +100,8 @@ PURCHASE_ORDER_LINES = entity(
     " VATPercentage:d Description Notes ReceiptDate:t CostCenter CostUnit Project:g Rebill:b",
     read="LineNumber:i Quantity:d AmountDC:d AmountFC:d VATAmount:d ItemCode ItemDescription ItemDivisable:b"
     " SupplierItemCode Unit:r8 UnitDescription ReceivedQuantity:d InvoicedQuantity:d InStock:d ProjectedStock:d"
-    " CostCenterDescription CostUnitDescription ProjectCode ProjectDescription Expense:g ExpenseDescription VATDescription"
+    " CostCenterDescription CostUnitDescription ProjectCode ProjectDescription Expense:g ExpenseDescription"
+    " VATDescription"
     " SalesOrder:g SalesOrderLine:g ShopOrder:g IsBatchNumberItem:y IsSerialNumberItem:y",
     mandatory={"Item": "Mandatory: Item", "QuantityInPurchaseUnits": "Mandatory: Quantity"},
     scope="Purchase orders",
@@ -121,7 +123,8 @@ PURCHASE_ENTRIES = entity(
     "purchaseentry/PurchaseEntries",
     key="EntryID",
     model="PurchaseEntry",
-    writable="Journal Supplier:g EntryDate:t DueDate:t YourRef Description Currency Rate:d PaymentCondition PaymentReference"
+    writable="Journal Supplier:g EntryDate:t DueDate:t YourRef Description Currency Rate:d PaymentCondition"
+    " PaymentReference"
     " Document:g EntryNumber:i InvoiceNumber:i OrderNumber:i ExternalLinkReference ReportingYear:i ReportingPeriod:i"
     " VATAmountFC:d GAccountAmountFC:d Reversal:b BatchNumber:i ProcessNumber:i",
     read="AmountDC:d AmountFC:d VATAmountDC:d Status:i StatusDescription Type:i TypeDescription SupplierName"
@@ -151,12 +154,14 @@ PURCHASE_ENTRIES = entity(
 
 PURCHASE_ENTRY_LINES = entity(
     "purchaseentry/PurchaseEntryLines",
-    writable="EntryID:g GLAccount:g AmountFC:d Description CostCenter CostUnit VATCode:r3 VATAmountFC:d VATBaseAmountFC:d"
+    writable="EntryID:g GLAccount:g AmountFC:d Description CostCenter CostUnit VATCode:r3 VATAmountFC:d"
+    " VATBaseAmountFC:d"
     " VATPercentage:d VATNonDeductiblePercentage:d PrivateUsePercentage:d Project:g Expense:g Asset:g Quantity:d Notes"
     " From:t To:t TrackingNumber:g SerialNumber Subscription:g IntraStatArea IntraStatCountry:r3 IntraStatDeliveryTerm"
     " IntraStatTransactionA IntraStatTransactionB IntraStatTransportMethod StatisticalNetWeight:d StatisticalNumber"
     " StatisticalQuantity:d StatisticalValue:d WithholdingTax WithholdingAmountDC:d",
-    read="LineNumber:i AmountDC:d VATAmountDC:d VATBaseAmountDC:d GLAccountCode GLAccountDescription CostCenterDescription"
+    read="LineNumber:i AmountDC:d VATAmountDC:d VATBaseAmountDC:d GLAccountCode GLAccountDescription"
+    " CostCenterDescription"
     " CostUnitDescription ProjectDescription VATCodeDescription Type:i",
     stamps="Division:i",
     mandatory={"GLAccount": "Mandatory: G/L account", "AmountFC": "Mandatory: Amount"},
@@ -174,7 +179,8 @@ PURCHASE_ENTRY_LINES = entity(
 
 PURCHASE_INVOICES = entity(
     "purchase/PurchaseInvoices",
-    writable="Journal Supplier:g Type:i InvoiceDate:t DueDate:t YourRef Currency ExchangeRate:d Description Remarks Document:g"
+    writable="Journal Supplier:g Type:i InvoiceDate:t DueDate:t YourRef Currency ExchangeRate:d Description Remarks"
+    " Document:g"
     " PaymentCondition PaymentReference FinancialYear:i FinancialPeriod:i ContactPerson:g Discount:d AmountDiscount:d"
     " AmountDiscountExclVat:d Warehouse:g",
     read="Amount:d AmountDC:d AmountFCExclVat:d VATAmount:d EntryNumber:i Source:i Status:i",
@@ -219,7 +225,8 @@ ACCOUNTS = entity(
     " CodeAtSupplier Blocked:b StartDate:t EndDate:t Remarks Parent:g MainContact:g TradeName Classification1:g"
     " Classification2:g Classification3:g Classification4:g Classification5:g Classification6:g Classification7:g"
     " Classification8:g SecurityLevel:i IncotermCodePurchase IncotermAddressPurchase IncotermVersionPurchase:i"
-    " DatevCreditorCode Accountant:g AccountManager:g BRIN BSN Classification InvoiceAccount:g IsAccountant:y IsReseller:b"
+    " DatevCreditorCode Accountant:g AccountManager:g BRIN BSN Classification InvoiceAccount:g IsAccountant:y"
+    " IsReseller:b"
     " PriceList:g Reseller:g",
     read="Type CountryName StateName PurchaseCurrencyDescription PurchaseVATCodeDescription"
     " PaymentConditionPurchaseDescription IsSales:b IsPurchase:b",
@@ -241,10 +248,12 @@ ACCOUNTS = entity(
     },
     unique=("Code",),
     indexed="Name VATNumber ChamberOfCommerce",
-    flagged="ID Accountant AccountManager AddressLine1 AddressLine2 AddressLine3 Blocked BRIN BSN ChamberOfCommerce City"
+    flagged="ID Accountant AccountManager AddressLine1 AddressLine2 AddressLine3 Blocked BRIN BSN ChamberOfCommerce"
+    " City"
     " Classification Classification1 Classification2 Classification3 Classification4 Classification5 Classification6"
     " Classification7 Classification8 Code CodeAtSupplier Country Created Email EndDate EORINumber Fax InvoiceAccount"
-    " IsAccountant IsReseller IsSales IsSupplier MainContact Modified Name Parent Phone Postcode PriceList Reseller RSIN"
+    " IsAccountant IsReseller IsSales IsSupplier MainContact Modified Name Parent Phone Postcode PriceList Reseller"
+    " RSIN"
     " SearchCode StartDate Status Type VATNumber",
     deleted_type=2,
 )
@@ -274,7 +283,8 @@ CONTACTS = entity(
 ADDRESSES = entity(
     "crm/Addresses",
     model="Address",
-    writable="Account:g Type:i Main:b AddressLine1 AddressLine2 AddressLine3 Postcode City State Country:r3 Phone Fax Notes",
+    writable="Account:g Type:i Main:b AddressLine1 AddressLine2 AddressLine3 Postcode City State Country:r3 Phone Fax"
+    " Notes",
     mandatory={"Account": "Mandatory: Account"},
     scope="Crm accounts",
     references={"Account": Reference("crm/Accounts", "Account")},
@@ -302,7 +312,11 @@ DOCUMENT_ATTACHMENTS = entity(
     read="FileSize:d Url",
     stamps="",
     methods=frozenset({"GET", "POST", "DELETE"}),
-    mandatory={"Attachment": "Mandatory: Attachment", "Document": "Mandatory: Document", "FileName": "Mandatory: File name"},
+    mandatory={
+        "Attachment": "Mandatory: Attachment",
+        "Document": "Mandatory: Document",
+        "FileName": "Mandatory: File name",
+    },
     scope="Organization documents",
     topic="DocumentAttachments",
     references={"Document": Reference("documents/Documents", "Document")},
@@ -319,6 +333,7 @@ WEBHOOK_SUBSCRIPTIONS = entity(
 )
 
 BOOKS = (
-    PURCHASE_ORDERS, PURCHASE_ORDER_LINES, PURCHASE_ENTRIES, PURCHASE_ENTRY_LINES, PURCHASE_INVOICES, PURCHASE_INVOICE_LINES,
+    PURCHASE_ORDERS, PURCHASE_ORDER_LINES, PURCHASE_ENTRIES, PURCHASE_ENTRY_LINES, PURCHASE_INVOICES,
+    PURCHASE_INVOICE_LINES,
     ACCOUNTS, BANK_ACCOUNTS, CONTACTS, ADDRESSES, DOCUMENTS, DOCUMENT_ATTACHMENTS, WEBHOOK_SUBSCRIPTIONS,
 )  # fmt: skip

@@ -31,13 +31,16 @@ def in_dutch(text: str) -> str:
     return _DUTCH_WORDS.get(word, word) + colon + rest
 
 
-@dataclass(slots=True)
-class Refusal(Exception):
+@dataclass
+class Refusal(ValueError):
     """An answer other than success: status, text, and the `Reason` header where the vendor sends one."""
 
     status: int
     text: str
     reason: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class FunctionalError(ValueError):

@@ -2,8 +2,17 @@
 
 from typing import Any
 
-from .entities import ACCOUNTS, ADDRESSES, BOOKS, CONTACTS, DOCUMENT_ATTACHMENTS, DOCUMENTS
-from .entities import PURCHASE_ORDER_LINES, PURCHASE_ORDERS, STAMPS
+from .entities import (
+    ACCOUNTS,
+    ADDRESSES,
+    BOOKS,
+    CONTACTS,
+    DOCUMENT_ATTACHMENTS,
+    DOCUMENTS,
+    PURCHASE_ORDER_LINES,
+    PURCHASE_ORDERS,
+    STAMPS,
+)
 from .reference_entities import GL_ACCOUNTS, ITEMS, PROJECTS, REFERENCES, SUPPLIER_ITEM
 from .schema import Entity, Field, Kind, fields
 
@@ -44,10 +53,13 @@ SYNC_PURCHASE_ORDERS = Entity(
 TRANSACTION_LINES = Entity(
     path="sync/Financial/TransactionLines",
     fields=fields(
-        "Timestamp:l ID:g EntryID:g EntryNumber:i LineNumber:i LineType:i Type:i Status:i JournalCode JournalDescription"
-        " Account:g AccountCode:p18 AccountName AmountDC:d AmountFC:d AmountVATFC:d AmountVATBaseFC:d Currency ExchangeRate:d"
+        "Timestamp:l ID:g EntryID:g EntryNumber:i LineNumber:i LineType:i Type:i Status:i JournalCode"
+        " JournalDescription"
+        " Account:g AccountCode:p18 AccountName AmountDC:d AmountFC:d AmountVATFC:d AmountVATBaseFC:d Currency"
+        " ExchangeRate:d"
         " GLAccount:g GLAccountCode GLAccountDescription CostCenter CostUnit Project:g ProjectCode Date:t DueDate:t"
-        " FinancialYear:i FinancialPeriod:i InvoiceNumber:i OrderNumber:i YourRef PaymentReference Document:g Description"
+        " FinancialYear:i FinancialPeriod:i InvoiceNumber:i OrderNumber:i YourRef PaymentReference Document:g"
+        " Description"
         f" VATCode:r3 VATPercentage:d OffsetID:g Notes {STAMPS}"
     ),
     model="Exact.Web.Api.Models.SyncTransactionLine",
@@ -86,7 +98,8 @@ _FUNCTIONS = (
 )
 
 _DIVISION_FIELDS = fields(
-    "Code:i Description Hid:l Country:r3 Currency Customer:g CustomerCode CustomerName VATNumber ChamberOfCommerceNumber"
+    "Code:i Description Hid:l Country:r3 Currency Customer:g CustomerCode CustomerName VATNumber"
+    " ChamberOfCommerceNumber"
     " Legislation Status:i BlockingStatus:i Current:b IsMainDivision:b DivisionMoveDate:t DivisionHRLinkUnlinkDate:t"
     " Created:t Modified:t AddressLine1 Postcode City Email Phone Website"
 )
@@ -103,7 +116,8 @@ ME = Entity(
     key="UserID",
     fields=fields(
         "UserID:g UserName FullName FirstName LastName Email CurrentDivision:i AccountingDivision:i DivisionCustomer:g"
-        " DivisionCustomerCode DivisionCustomerName DivisionCustomerVatNumber DivisionCustomerSiretNumber DossierDivision:i"
+        " DivisionCustomerCode DivisionCustomerName DivisionCustomerVatNumber DivisionCustomerSiretNumber"
+        " DossierDivision:i"
         " Language LanguageCode Legislation:l PackageCode ServerTime ServerUtcOffset:d EmployeeID:g CustomerCode Gender"
         " Initials IsClientUser:b Phone Mobile Title PictureUrl Nationality MiddleName"
     ),
@@ -149,4 +163,3 @@ ENTITIES["system/alldivisions"] = ENTITIES["system/getmostrecentlyuseddivisions"
 TIMESTAMP_ENDPOINTS = {"purchaseorders": SYNC_PURCHASE_ORDERS.path, "transactionlines": TRANSACTION_LINES.path,
                        "projects": PROJECTS.path}  # fmt: skip
 """endPoint values of SyncTimestamp that this sandbox has feeds for; Accounts, GLAccounts and Items are not allowed."""
-

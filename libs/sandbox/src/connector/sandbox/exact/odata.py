@@ -276,8 +276,8 @@ def _function(function: str, arguments: list[Getter]) -> Getter:
         return lambda row: str(first(row) or "").startswith(str(arguments[1](row)))
     if function == "substringof":
         return lambda row: str(first(row)) in str(arguments[1](row) or "")
-    change: Callable[[str], str] = {"trim": str.strip, "tolower": str.lower, "toupper": str.upper}[function]
-    return lambda row: None if first(row) is None else change(str(first(row)))
+    method = {"trim": "strip", "tolower": "lower", "toupper": "upper"}[function]
+    return lambda row: None if first(row) is None else getattr(str(first(row)), method)()
 
 
 def candidates(node: Node | None, table: Table) -> Iterable[Any] | None:

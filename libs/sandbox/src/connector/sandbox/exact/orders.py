@@ -4,9 +4,17 @@ from decimal import Decimal
 from typing import Any
 
 from .coding import (
-    ONE, ZERO, check_coding, check_supplier, complete_currency, complete_payment_condition, complete_vat, midnight,
-    supplier_item, taxed,
-)  # fmt: skip
+    ONE,
+    ZERO,
+    check_coding,
+    check_supplier,
+    complete_currency,
+    complete_payment_condition,
+    complete_vat,
+    midnight,
+    supplier_item,
+    taxed,
+)
 from .entities import PURCHASE_ORDER_LINES, PURCHASE_ORDERS
 from .errors import FunctionalError
 from .feeds import ORDER_DELETED, SYNC_PURCHASE_ORDERS

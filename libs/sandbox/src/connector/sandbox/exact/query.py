@@ -119,7 +119,8 @@ def check_mandatory_filter(query: Query, entity: Entity, settings: Settings) -> 
         fields = ",".join(name for name in entity.fields if name in entity.flagged)
         raise Refusal(
             400,
-            "This endpoint has mandatory filtering applied. A GET request for this endpoint must have a $filter parameter "
+            "This endpoint has mandatory filtering applied. A GET request for this endpoint must have a $filter"
+            " parameter "
             f"with one of the following fields in the url:{fields}",
         )
 

@@ -60,7 +60,9 @@ class Quota:
 
     def _minutely(self, used: _Used) -> dict[str, str]:
         limit = self.settings.minute_limit
-        return _family("X-RateLimit-Minutely", limit, limit - used.in_minute, (used.minute + 1) * self.settings.minute_s)
+        return _family(
+            "X-RateLimit-Minutely", limit, limit - used.in_minute, (used.minute + 1) * self.settings.minute_s
+        )
 
 
 def _family(name: str, limit: int, remaining: int, reset_s: float) -> dict[str, str]:

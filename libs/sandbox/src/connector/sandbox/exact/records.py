@@ -35,7 +35,8 @@ def parsed(entity: Entity, body: Body, also: frozenset[str] = frozenset()) -> Ro
 def raise_unknown(entity: Entity, name: str) -> None:
     raise Refusal(
         400,
-        f"Error processing request stream. The property name '{name}' specified for type '{entity.model}' is not valid.",
+        f"Error processing request stream. The property name '{name}' specified for type '{entity.model}' "
+        "is not valid.",
     )
 
 
@@ -83,13 +84,20 @@ def check_unused(division: Division, entity: Entity, row: Row) -> None:
         raise FunctionalError(f"Can't delete: {entity.name.removesuffix('s')} {label} - Used in: {', '.join(users)}")
 
 
-def generic(
-    entity: Entity, check: Callable[[Division, Row, Row | None], None] = lambda division, row, old: None
-) -> Handler:
-    """Create, update and delete for an entity without state of its own; `check` sees the new row and the old one.
+Check = Callable[[Division, Row, Row | None], None]
+"""Sees the new row, which it may complete, and the old one; raises FunctionalError."""
 
-    `check` may also complete the row. Raises FunctionalError.
+
+def generic(
+    entity: Entity, check: Check = lambda division, row, old: None, at_screen: frozenset[str] = frozenset()
+) -> Handler:
+    """Create, update and delete for an entity without state of its own.
+
+    `at_screen` are fields the API only reads but people may set.
     """
+
+    def fields_of(body: Body, actor: Actor) -> Row:
+        return parsed(entity, body, frozenset() if actor.through_api else at_screen)
 
     def validated(division: Division, row: Row, old: Row | None) -> None:
         check_mandatory(entity, row)
@@ -98,14 +106,14 @@ def generic(
         check_unique(division, entity, row)
 
     def create(division: Division, body: Body, actor: Actor) -> Row:
-        row = {**parsed(entity, body), entity.key: division.world.new_id()}
+        row = {**fields_of(body, actor), entity.key: division.world.new_id()}
         validated(division, row, None)
         division.save(entity, row, actor)
         division.notify(entity, "Create", row[entity.key], actor)
         return row
 
     def update(division: Division, old: Row, body: Body, actor: Actor) -> Row:
-        changes = parsed(entity, body)
+        changes = fields_of(body, actor)
         row = {**old, **changes}
         validated(division, row, old)
         division.save(entity, row, actor)

@@ -9,7 +9,8 @@ _CODED = {"Code": "Mandatory: Code", "Description": "Mandatory: Description"}
 GL_ACCOUNTS = entity(
     "financial/GLAccounts",
     model="GLAccount",
-    writable="Code Description Type:i BalanceSide BalanceType UseCostcenter:y UseCostunit:y Costcenter Costunit VATCode:r3"
+    writable="Code Description Type:i BalanceSide BalanceType UseCostcenter:y UseCostunit:y Costcenter Costunit"
+    " VATCode:r3"
     " IsBlocked:b SearchCode:r20 ReportingCode Matching:y Compress:b VATNonDeductiblePercentage:d",
     read="TypeDescription VATDescription",
     mandatory=_CODED,
@@ -22,6 +23,7 @@ GL_ACCOUNTS = entity(
     },
     joined={"VATDescription": Joined("VATCode", "Description")},
     unique=("Code",),
+    indexed="Type",
     deleted_type=7,
 )
 
@@ -63,7 +65,8 @@ PAYMENT_CONDITIONS = entity(
 
 JOURNALS = entity(
     "financial/Journals",
-    writable="Code Description Type:i Currency AllowVariableCurrency:b AllowVariableExchangeRate:b AllowVAT:b AutoSave:b"
+    writable="Code Description Type:i Currency AllowVariableCurrency:b AllowVariableExchangeRate:b AllowVAT:b"
+    " AutoSave:b"
     " IsBlocked:b GLAccount:g",
     mandatory=_CODED,
     scope="Financial generalledgers",
@@ -88,7 +91,8 @@ JOURNAL_STATUS_LIST = entity(
 
 ITEMS = entity(
     "logistics/Items",
-    writable="Code Description ExtraDescription IsPurchaseItem:b IsSalesItem:b IsStockItem:b IsFractionAllowedItem:y Unit:r8"
+    writable="Code Description ExtraDescription IsPurchaseItem:b IsSalesItem:b IsStockItem:b IsFractionAllowedItem:y"
+    " Unit:r8"
     " ItemGroup:g GLCosts:g GLStock:g GLRevenue:g SalesVatCode:r3 StartDate:t EndDate:t SearchCode:r20 Barcode Class_01"
     " Class_02 Class_03 Class_04 Class_05 Class_06 Class_07 Class_08 Class_09 Class_10 Notes FreeTextField_01"
     " FreeTextField_02 FreeTextField_03 FreeTextField_04 FreeTextField_05 FreeTextField_06 FreeTextField_07"
@@ -114,7 +118,8 @@ ITEMS = entity(
         "UnitDescription": Joined("Unit", "Description"),
     },
     unique=("Code",),
-    flagged="ID Code Created Modified Description IsPurchaseItem IsSalesItem IsStockItem ItemGroup StartDate EndDate SearchCode"
+    flagged="ID Code Created Modified Description IsPurchaseItem IsSalesItem IsStockItem ItemGroup StartDate EndDate"
+    " SearchCode"
     " Barcode",
     deleted_type=9,
 )
@@ -133,7 +138,8 @@ ITEM_GROUPS = entity(
 
 SUPPLIER_ITEM = entity(
     "logistics/SupplierItem",
-    writable="Item:g Supplier:g ItemUnit:g PurchaseUnit:r8 PurchasePrice:d Currency PurchaseUnitFactor:d PurchaseVATCode:r3"
+    writable="Item:g Supplier:g ItemUnit:g PurchaseUnit:r8 PurchasePrice:d Currency PurchaseUnitFactor:d"
+    " PurchaseVATCode:r3"
     " SupplierItemCode MainSupplier:b PurchaseLeadTime:i",
     read="ItemCode ItemDescription SupplierCode:p18 SupplierDescription PurchaseUnitDescription",
     mandatory={
@@ -196,7 +202,7 @@ CURRENCIES = entity(
 )
 
 REFERENCES: tuple[Entity, ...] = (
-    GL_ACCOUNTS, COST_CENTERS, COST_UNITS, VAT_CODES, PAYMENT_CONDITIONS, JOURNALS, FINANCIAL_PERIODS, JOURNAL_STATUS_LIST,
+    GL_ACCOUNTS, COST_CENTERS, COST_UNITS, VAT_CODES, PAYMENT_CONDITIONS, JOURNALS, FINANCIAL_PERIODS,
+    JOURNAL_STATUS_LIST,
     ITEMS, ITEM_GROUPS, SUPPLIER_ITEM, UNITS, WAREHOUSES, PROJECTS, CURRENCIES,
 )  # fmt: skip
-

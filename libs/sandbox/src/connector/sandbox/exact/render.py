@@ -1,4 +1,4 @@
-"""Answers on the wire: verbose JSON with `__metadata` and `__deferred`, Atom for those who do not ask for JSON, EDMX."""
+"""Answers on the wire: verbose JSON with `__metadata` and `__deferred`, Atom for who does not ask for JSON, EDMX."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,9 @@ _HIDDEN = {"Attachment"}
 class Renderer:
     """Rows of one entity in one division as the vendor shows them."""
 
-    def __init__(self, base_url: str, division: Division | None, entity: Entity, lines: Entity | None, cut: int) -> None:
+    def __init__(
+        self, base_url: str, division: Division | None, entity: Entity, lines: Entity | None, cut: int
+    ) -> None:
         self.division, self.entity, self.lines, self.cut = division, entity, lines, cut
         prefix = f"{base_url}/api/v1/{division.code}/" if division else f"{base_url}/api/v1/"
         self.url = prefix + entity.path
@@ -53,7 +55,11 @@ class Renderer:
     def key_only(self, row: Row) -> dict[str, Any]:
         """A created entity as shown without `Prefer: return=representation`: every property null but the key."""
         shown: dict[str, Any] = dict.fromkeys(self.entity.fields)
-        return {"__metadata": self._metadata(self.entity, self.uri(row)), **shown, self.entity.key: row[self.entity.key]}
+        return {
+            "__metadata": self._metadata(self.entity, self.uri(row)),
+            **shown,
+            self.entity.key: row[self.entity.key],
+        }
 
     def _line(self, line: Row, select: Selection) -> dict[str, Any]:
         assert self.lines is not None
@@ -149,5 +155,3 @@ def next_url(url: str, options: dict[str, str], token: str) -> str:
 
 
 SAFE = "(),'*/:$"
-
-

@@ -11,7 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..core.clock import SandboxClock
+from connector.sandbox.core.clock import SandboxClock
+
 from .errors import FunctionalError
 from .feeds import DELETED, ENTITIES
 from .schema import Entity, Row, plain
@@ -249,7 +250,8 @@ class Division:
 
     def as_row(self, user: User | None) -> Row:
         return {
-            "Code": self.code, "Description": self.description, "Hid": self.hid, "HID": self.hid, "Country": self.country,
+            "Code": self.code, "Description": self.description, "Hid": self.hid, "HID": self.hid,
+            "Country": self.country,
             "Currency": self.currency, "Customer": self.world.customer, "CustomerCode": "1000001",
             "CustomerName": "Voorbeeld Holding", "VATNumber": "NL001234567B01", "ChamberOfCommerceNumber": "12345678",
             "Legislation": "1", "Status": self.status, "BlockingStatus": 1 if self.blocked_reason else 0,

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import hashlib
-import hmac
 import heapq
+import hmac
 import http
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +19,7 @@ import httpx
 from .auth import App, Authority, is_loopback
 from .entities import WEBHOOK_SUBSCRIPTIONS
 from .errors import FunctionalError
+from .records import parsed
 from .schema import Entity, Row
 from .store import Actor, Division, World
 
@@ -24,7 +27,8 @@ TOPICS = frozenset({
     "PurchaseOrders", "PurchaseEntries", "Accounts", "BankAccounts", "Contacts", "GLAccounts", "Items", "Documents",
     "DocumentAttachments", "SalesOrders", "SalesInvoices", "SalesEntries", "BankEntries", "CashEntries",
     "GeneralJournalEntries", "GoodsDeliveries", "Quotations", "Opportunities", "StockPositions", "CostTransactions",
-    "TimeTransactions", "ProjectPlanning", "Subscriptions", "MailMessagesSent", "FinancialTransactions", "JournalStatusList",
+    "TimeTransactions", "ProjectPlanning", "Subscriptions", "MailMessagesSent", "FinancialTransactions",
+    "JournalStatusList",
 })  # fmt: skip
 
 IDLE_S = 1.0
@@ -87,7 +91,12 @@ class Webhooks:
 
     async def subscribe(self, division: Division, row: Row, actor: Actor, app: App) -> Row:
         """Check the callback, post it an empty body, store the subscription; raises FunctionalError."""
-        row = {**row, "ID": self.world.new_id(), "ClientID": app.client_id, "UserID": row.get("UserID") or actor.user.id}
+        row = {
+            **row,
+            "ID": self.world.new_id(),
+            "ClientID": app.client_id,
+            "UserID": row.get("UserID") or actor.user.id,
+        }
         if row["Topic"] not in TOPICS:
             raise FunctionalError("Invalid: Topic")
         self._check_callback(row["CallbackURL"], app)
@@ -96,6 +105,17 @@ class Webhooks:
                 raise FunctionalError("Data already exists")
         await self._validate(row["CallbackURL"])
         return division.save(WEBHOOK_SUBSCRIPTIONS, row, actor)
+
+    async def change(self, division: Division, row: Row, body: Mapping[str, Any] | None, actor: Actor) -> None:
+        """Point a subscription elsewhere (after the same checks), or end it when there is no body."""
+        stored = division.table(WEBHOOK_SUBSCRIPTIONS).rows[row["ID"]]
+        if body is None:
+            division.table(WEBHOOK_SUBSCRIPTIONS).remove(row["ID"])
+            return
+        changed = {**stored, **parsed(WEBHOOK_SUBSCRIPTIONS, body)}
+        self._check_callback(changed["CallbackURL"], self.authority.apps[stored["ClientID"]])
+        await self._validate(changed["CallbackURL"])
+        division.save(WEBHOOK_SUBSCRIPTIONS, changed, actor)
 
     def _check_callback(self, url: str, app: App) -> None:
         if self.world.settings.loopback_callbacks and is_loopback(url):
