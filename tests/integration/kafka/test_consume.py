@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import Consumer, TopicPartition
-from tests.integration.kafka.support import numbered, running, until
 
 from connector.adapters.kafka.log import KafkaLog
 from connector.adapters.kafka.log import kafka as kafka_log
 from connector.adapters.kafka.settings import KafkaSettings
 from connector.domain.ports.log import Message, Record
+from tests.integration.kafka.support import numbered, running, until
 
 NewTopic = Callable[..., str]
 

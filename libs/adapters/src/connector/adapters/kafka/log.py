@@ -15,6 +15,7 @@ from connector.adapters.kafka.consumer import Subscription, commit, stream_broke
 from connector.adapters.kafka.producer import KafkaProducer
 from connector.adapters.kafka.settings import KafkaSettings, ordinal
 from connector.adapters.kafka.transactions import Transactions
+from connector.adapters.telemetry.tracing import batch_span
 from connector.domain.ports.blobs import Blobs
 from connector.domain.ports.log import Apply, Handler, Message
 
@@ -39,7 +40,8 @@ class KafkaLog:
             client: KafkaConsumer, messages: Sequence[KafkaMessage], offsets: Sequence[TopicPartition]
         ) -> None:
             records = [to_record(message, self._settings) for message in messages]
-            await handler(await self._claims.check_out(records))
+            with batch_span(group, records):
+                await handler(await self._claims.check_out(records))
             await commit(client, offsets)
 
         async with self._broker() as broker:
@@ -52,9 +54,10 @@ class KafkaLog:
             client: KafkaConsumer, messages: Sequence[KafkaMessage], offsets: Sequence[TopicPartition]
         ) -> None:
             records = [to_record(message, self._settings) for message in messages]
-            complete = await self._claims.check_out(records)
-            outputs = await asyncio.to_thread(lambda: [output for record in complete for output in apply(record)])
-            await transactions.commit(await self._claims.check_in(outputs), client, offsets)
+            with batch_span(group, records):
+                complete = await self._claims.check_out(records)
+                outputs = await asyncio.to_thread(lambda: [output for record in complete for output in apply(record)])
+                await transactions.commit(await self._claims.check_in(outputs), client, offsets)
 
         async with AsyncExitStack() as stack:
             stack.push_async_callback(transactions.close)

@@ -1,0 +1,1 @@
+"""What a source document becomes: the mapper's use case, pure."""
