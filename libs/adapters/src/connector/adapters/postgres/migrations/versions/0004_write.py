@@ -59,7 +59,7 @@ _STATEMENTS = (
         flow text not null,
         entity text not null,
         native_id text not null,
-        payload text compression lz4 not null,
+        payload text not null,
         primary key (tenant, flow, entity, native_id)
     )
     """,
