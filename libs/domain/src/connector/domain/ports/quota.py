@@ -44,6 +44,10 @@ class QuotaRules:
     error_window_s: float = 3600.0
     error_statuses: frozenset[int] = frozenset((400, 401, 403, 404))
 
+    def __post_init__(self) -> None:
+        if self.serial and any(window.paced for window in self.windows):
+            raise ValueError("turns are not paced: a serial connection has windows of the vendor's calendar only")
+
 
 @dataclass(frozen=True, slots=True)
 class WindowReading:
