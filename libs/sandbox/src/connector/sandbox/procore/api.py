@@ -188,7 +188,8 @@ class Api:
     async def _respond(self, request: Request) -> Response:
         if request.url.path.startswith("/oauth/"):
             return await self._oauth.answer(request)
-        family = "v2" if request.url.path.startswith("/rest/v2") else ""
+        found = self._router.match(request.method, request.url.path)
+        family = "v2" if request.url.path.startswith("/rest/v2") else found[0].family if found else ""
         client = self._oauth.holder(request.headers.get("authorization"))
         verdict = self._quota.take(client.id if client is not None else "")
         headers = {"x-request-id": str(uuid.UUID(int=self._world.random.getrandbits(128))), **verdict.headers}
@@ -197,11 +198,9 @@ class Api:
                 raise ApiError(429, REFUSAL)
             if client is None:
                 raise ApiError(401, "The access token is invalid")
-            found = self._router.match(request.method, request.url.path)
             if found is None:
                 raise ApiError(404, "The requested resource does not exist")
             endpoint, names = found
-            family = family or endpoint.family
             call = await self._call(request, endpoint, names, client.actor)
             result = endpoint.handler(call)
             if inspect.isawaitable(result):

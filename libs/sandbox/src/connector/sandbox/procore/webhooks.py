@@ -95,6 +95,7 @@ class Webhooks:
         self._settings = settings
         self._random = randomness
         self._wake = asyncio.Event()
+        self._own_client: httpx.AsyncClient | None = None
         self._sequence = 0
 
     def emit(
@@ -168,8 +169,8 @@ class Webhooks:
                             hook.is_draining = True
                             group.create_task(self._drain(hook))
         finally:
-            if self.client is not None:
-                await self.client.aclose()
+            if self._own_client is not None:
+                await self._own_client.aclose()
 
     async def _drain(self, hook: Hook) -> None:
         try:
@@ -201,7 +202,8 @@ class Webhooks:
         hook.failing_since = None
 
     async def _send(self, hook: Hook, notice: Notice) -> bool:
-        self.client = self.client or httpx.AsyncClient()
+        if self.client is None:
+            self.client = self._own_client = httpx.AsyncClient(trust_env=False)
         notice.attempts += 1
         request = self.client.post(hook.destination_url, json=notice.body, headers=hook.destination_headers)
         response = await self._within_timeout(request)
