@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from math import ceil, floor
 from typing import Any
@@ -53,6 +54,15 @@ class Call:
 
     def parameter(self, name: str) -> str | None:
         return self.query.get(name.casefold()) or None
+
+    def instant(self, name: str) -> datetime | None:
+        given = self.parameter(name)
+        if given is None:
+            return None
+        try:
+            return parse_time(given.replace(" ", "+"))
+        except ValueError:
+            raise self.bad_parameter(f"{name} must be an ISO 8601 date-time") from None
 
     def path(self, name: str) -> str:
         return str(self.request.path_params[name])
@@ -133,13 +143,10 @@ class Call:
 
     def _changed_ms(self) -> int:
         """The last millisecond that lastUpdated must be later than."""
-        given = self.parameter("lastUpdated")
-        if given is None:
+        since = self.instant("lastUpdated")
+        if since is None:
             return -1
-        try:
-            since_ms = parse_time(given.replace(" ", "+")).timestamp() * 1000
-        except (ValueError, OverflowError):
-            raise self.bad_parameter("lastUpdated must be an ISO 8601 date-time") from None
+        since_ms = since.timestamp() * 1000
         return ceil(since_ms) - 1 if self.world.settings.last_updated_inclusive else floor(since_ms)
 
     def _asked(self) -> str:

@@ -1,6 +1,8 @@
 """`/v1/accountingDocuments`: lists, single documents, status look-up, acknowledge, responses and attachments."""
 
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
@@ -12,7 +14,7 @@ from .api import Call, PageSize, guarded
 from .deletion import delete_from
 from .fields import INVOICE
 from .responses import KINDS, respond
-from .schema import parse_time, with_nulls
+from .schema import with_nulls
 from .store import Invoice, Record
 from .wire import empty, moment
 from .world import World
@@ -79,28 +81,31 @@ async def _attachment(call: Call) -> Response:
 async def _status(call: Call) -> Response:
     if not call.world.settings.status_lookup_enabled:
         return empty(404)
-    company, number, day = (_required(call, name) for name in ("companyCode", "invoiceNumber", "invoiceDate"))
-    gross = call.parameter("grossSum")
+    company, number, dated = call.parameter("companyCode"), call.parameter("invoiceNumber"), call.instant("invoiceDate")
+    if company is None or number is None or dated is None:
+        raise call.bad_parameter("companyCode, invoiceNumber and invoiceDate are required")
+    gross = _amount(call, "grossSum")
     found = []
     for invoice_id in call.tenant.by_number.get((company, number), ()):
         invoice = call.tenant.invoices.get(invoice_id, call.now)
-        if isinstance(invoice, Invoice) and _is_asked(invoice, number, day, gross):
+        if isinstance(invoice, Invoice) and _is_asked(invoice, number, dated.date(), gross):
             found.append(_looked_up(invoice))
     return call.answer(found) if found else empty(404)
 
 
-def _required(call: Call, name: str) -> str:
-    value = call.parameter(name)
-    if value is None:
-        raise call.bad_parameter(f"{name} is required")
-    return value
+def _amount(call: Call, name: str) -> Decimal | None:
+    given = call.parameter(name)
+    try:
+        return None if given is None else Decimal(given)
+    except InvalidOperation:
+        raise call.bad_parameter(f"{name} must be a number") from None
 
 
-def _is_asked(invoice: Invoice, number: str, day: str, gross: str | None) -> bool:
+def _is_asked(invoice: Invoice, number: str, day: date, gross: Decimal | None) -> bool:
     dated = invoice.fields.get("invoiceDate")
-    if dated is None or dated.date() != parse_time(day).date() or invoice.fields.get("invoiceNumber") != number:
+    if dated is None or dated.date() != day or invoice.fields.get("invoiceNumber") != number:
         return False
-    return gross is None or float(invoice.fields.get("grossSum", 0)) == float(gross)
+    return gross is None or invoice.fields.get("grossSum") == gross
 
 
 def _looked_up(invoice: Invoice) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .deletion import delete_from
 from .fields import ORDER
 from .store import Record
 from .tenant import Tenant
-from .wire import empty, shown
+from .wire import empty, moment, shown
 from .world import World
 
 _SIZE = PageSize(most=100, usual=100)
@@ -30,7 +30,7 @@ def routes(world: World) -> Iterator[Route]:
 
 def export(world: World, tenant: Tenant, order: Record) -> None:
     """Offer an order (again) under its externalCode, with an export timestamp of its own, and announce it."""
-    now = world.clock.now().replace(microsecond=world.clock.now().microsecond // 1000 * 1000)
+    now = moment(int(world.clock.time() * 1000))
     previous = order.fields.get("orderExportTimestamp")
     if previous is not None and now <= previous:
         now = previous + timedelta(milliseconds=1)

@@ -1,16 +1,17 @@
 """`/v1/subscriptions`, `/v1/tasks` and `/v1/requestStatus`: what a client is told, was told, and can ask after."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
+import httpx
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .api import Call, PageSize, guarded
 from .deletion import task_status
 from .results import ACKNOWLEDGED
-from .schema import parse_time, read, said
+from .schema import read, said
 from .store import Record
 from .tables import SUBSCRIPTION
 from .webhooks import MISSPELLED, TASK_TYPES, Subscription
@@ -40,8 +41,8 @@ def _not_found() -> Response:
 
 
 async def _subscriptions(call: Call) -> Response:
-    since = call.parameter("lastUpdated")
-    since_ms = parse_time(since).timestamp() * 1000 if since else -1
+    since = call.instant("lastUpdated")
+    since_ms = since.timestamp() * 1000 if since else -1
     found = [
         subscription.shown()
         for subscription in _matching(call, call.parameter("taskType"), call.parameter("taskSubType"))
@@ -96,10 +97,11 @@ def _wanted(call: Call, raw: Any) -> Subscription:
 
 
 def _url_fault(call: Call, url: str) -> str:
-    parts = urlsplit(url)
     schemes = ("https", "http") if call.world.settings.allow_http_callbacks else ("https",)
-    if parts.scheme in schemes and parts.hostname:
-        return ""
+    with suppress(httpx.InvalidURL):
+        parts = httpx.URL(url)
+        if parts.scheme in schemes and parts.host:
+            return ""
     return f"notificationWebhookURL: must be an {schemes[0]} address"
 
 
@@ -114,14 +116,12 @@ def _store(call: Call, subscription: Subscription) -> None:
 
 
 async def _unsubscribe(call: Call) -> Response:
-    for name in ("lastUpdated", "taskType", "taskSubType"):
-        if call.parameter(name) is None:
-            return push_error(call.request_id, f"{name} is required")
-    since_ms = parse_time(call.query["lastupdated"]).timestamp() * 1000
+    since, task_type, sub_type = call.instant("lastUpdated"), call.parameter("taskType"), call.parameter("taskSubType")
+    if since is None or task_type is None or sub_type is None:
+        return push_error(call.request_id, "lastUpdated, taskType and taskSubType are required")
+    since_ms = since.timestamp() * 1000
     doomed = [
-        subscription
-        for subscription in _matching(call, call.parameter("taskType"), call.parameter("taskSubType"))
-        if subscription.last_updated_ms > since_ms
+        subscription for subscription in _matching(call, task_type, sub_type) if subscription.last_updated_ms > since_ms
     ]
     for subscription in doomed:
         del call.tenant.subscriptions[subscription.task_type, subscription.sub_type]

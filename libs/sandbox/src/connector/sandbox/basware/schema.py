@@ -84,7 +84,10 @@ def _field(word: str) -> Field:
 def parse_time(text: str) -> datetime:
     """An ISO 8601 instant or date; without a zone it is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is out of range") from error
 
 
 def read(of: Table, raw: Any, *, strict: bool = False, partial: bool = False) -> tuple[dict[str, Any], list[Problem]]:
@@ -158,6 +161,8 @@ def _scalar(field: Field, value: Any, strict: bool) -> tuple[Any, str | None]:
     try:
         number = Decimal(str(value))
     except InvalidOperation:
+        return None, "must be a number"
+    if not number.is_finite():
         return None, "must be a number"
     if field.kind == "number":
         return number, None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 
-@dataclass(slots=False)
+@dataclass
 class BaswareSettings:
     """Durations are seconds, probabilities 0..1. All may be changed while the sandbox runs."""
 
