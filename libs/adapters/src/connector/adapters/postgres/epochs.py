@@ -6,6 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from connector.domain.identity import ConnectionId, Role
 from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Hold
 
+# Advisory locks queue fairly; row locks would let a stream of sharers starve whoever takes over.
+_SHARE = text("select pg_advisory_xact_lock_shared(hashtextextended(:name, 1))")
+_EXCLUDE = text("select pg_advisory_xact_lock(hashtextextended(:name, 1))")
+
 _TAKE = text(
     """
     insert into epoch as e (tenant, connection, role, epoch, holder, expires_at)
@@ -38,13 +42,13 @@ _REQUIRE = text(
     select 1 from epoch
      where tenant = :tenant and connection = :connection and role = :role and epoch = :epoch
        and expires_at >= clock_timestamp()
-       for key share
     """
 )
 
 
 async def require_epoch(db: AsyncConnection, connection: ConnectionId, role: Role, epoch: int) -> None:
     """Raise EpochLost unless this is the current epoch; it stays so until the caller's transaction ends."""
+    await db.execute(_SHARE, {"name": f"{connection}/{role}"})
     found = await db.execute(_REQUIRE, _at(connection, role) | {"epoch": epoch})
     if found.first() is None:
         raise EpochLost(f"epoch {epoch} of {connection} ({role}) is over")
@@ -56,6 +60,7 @@ class PostgresEpochs:
 
     async def take(self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S) -> Hold | None:
         async with self._engine.begin() as db:
+            await db.execute(_EXCLUDE, {"name": f"{connection}/{role}"})
             taken = await db.execute(_TAKE, _at(connection, role) | {"holder": holder, "ttl": ttl_s})
             epoch = taken.scalar()
             return None if epoch is None else Hold(connection, role, epoch, holder)

@@ -207,6 +207,11 @@ class Dispatch(Protocol):
         """Add to a record's story without holding the epoch: only what a look at the target has shown."""
         ...
 
+    async def rejudge(self, hold: Hold, flow: FlowId, configuration: int, *, live: bool) -> int:
+        """Make due the flow's rows that an older configuration blocked and, where the flow is live now, those that its
+        dry run held; how many."""
+        ...
+
     async def brake(self, hold: Hold, flow: FlowId, allowed_count: int, allowed_share: float) -> int | None:
         """Count the flow's rows held for mass change; where they are few enough, let them go.
 

@@ -63,6 +63,7 @@ class Dispatcher:
     _hold: Hold | None = field(init=False, default=None)
     _wake: Signal = field(init=False)
     _turns: Turns = field(init=False, default_factory=Turns)
+    _judged_under: int = field(init=False, default=0)
     _resting: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +93,7 @@ class Dispatcher:
         tasks = [
             self._spawn("renew", self._renew(hold)),
             self._spawn("listen", self._listen(hold)),
+            self._spawn("follow", self._follow(hold)),
             self._spawn("recheck", self._recheck(hold)),
         ]
         try:
@@ -129,6 +131,14 @@ class Dispatcher:
             await self.clock.sleep(EPOCH_TTL_S / 3)
             await self.epochs.renew(hold)
 
+    async def _follow(self, hold: Hold) -> None:
+        """A newly applied configuration may let rows go."""
+        while self._hold is hold:
+            snapshot = await self.configuration.current()
+            await self.configuration.changed(snapshot.epoch, IDLE_S)
+            if (await self.configuration.current()).epoch != snapshot.epoch:
+                self._wake.set()
+
     async def _listen(self, hold: Hold) -> None:
         while self._hold is hold:
             await self.dispatch.changed(self.connection, IDLE_S)
@@ -155,9 +165,14 @@ class Dispatcher:
         if room <= 0 or self._turns.parked > self.pace.parked or self._resting:
             return False
         snapshot = await self.configuration.current()
-        flows = [flow.id for flow in self._active(snapshot)]
+        active = self._active(snapshot)
+        flows = [flow.id for flow in active]
         if not flows:
             return False
+        if snapshot.epoch != self._judged_under:
+            for flow in active:
+                await self.dispatch.rejudge(hold, flow.id, snapshot.epoch, live=flow.state is FlowState.LIVE)
+            self._judged_under = snapshot.epoch
         rows = await self.dispatch.claim(hold, flows, room, self._turns.rows)
         if rows:
             self._start(hold, [row.row for row in rows], self._wave(hold, rows, snapshot))

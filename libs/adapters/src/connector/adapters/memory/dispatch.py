@@ -1,0 +1,229 @@
+"""`Dispatch` in memory."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
+
+from connector.domain.identity import ConnectionId, EntityRef, FlowId, RowRef, TrafficClass
+from connector.domain.ports.dispatch import (
+    Closed,
+    DueRow,
+    Event,
+    Intent,
+    Judgement,
+    OpenCall,
+    Settlement,
+    StoredObject,
+)
+from connector.domain.ports.epochs import Hold
+from connector.domain.ports.references import ReferenceKey
+from connector.domain.ports.target import LinkedObject
+from connector.domain.sync.states import Cause, State, move
+
+from .tables import CallItem, MemoryTables, Row
+
+
+class MemoryDispatch:
+    def __init__(self, tables: MemoryTables) -> None:
+        self._tables = tables
+
+    async def claim(
+        self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
+    ) -> Sequence[DueRow]:
+        self._tables.require(hold)
+        now = self._tables.now()
+        groups: defaultdict[tuple[FlowId, TrafficClass], list[tuple[datetime, RowRef]]] = defaultdict(list)
+        for ref, row in self._tables.rows.items():
+            wanted = row.desired.target == hold.connection and ref.flow in flows and ref not in exclude
+            if wanted and row.due is not None and row.due <= now:
+                groups[ref.flow, row.desired.traffic].append((row.due, ref))
+        in_turn = zip_longest(*(sorted(group) for _, group in sorted(groups.items())))
+        picked = [entry[1] for turn in in_turn for entry in turn if entry is not None]
+        return [self._due_row(self._tables.rows[ref]) for ref in picked[:limit]]
+
+    def _due_row(self, row: Row) -> DueRow:
+        desired, now = row.desired, self._tables.now()
+        return DueRow(
+            row=desired.row,
+            source=desired.source,
+            target=desired.target,
+            revision=desired.revision,
+            content_digest=desired.content_digest,
+            resolved_digest=desired.resolved_digest,
+            status=desired.status,
+            traffic=desired.traffic,
+            cause=row.cause,
+            state=row.state,
+            attempts=row.attempts,
+            released=row.released,
+            wait_in_s=None if row.wait_until is None else (row.wait_until - now).total_seconds(),
+            received_s=(now - row.received_at).total_seconds(),
+            payload=desired.payload,
+            objects=dict(self._tables.objects.get((desired.target, row.source_ref), {})),
+            open_calls=[
+                OpenCall(
+                    call_id=item.call_id,
+                    part=item.part,
+                    step=item.step,
+                    creates=item.creates,
+                    opened_at=item.opened_at,
+                    not_after_in_s=(item.not_after - now).total_seconds(),
+                )
+                for item in self._tables.items.get(desired.row, ())
+                if item.unresolved
+            ],
+        )
+
+    async def next_due_in_s(self, hold: Hold, flows: Collection[FlowId]) -> float | None:
+        now = self._tables.now()
+        due = [
+            row.due
+            for ref, row in self._tables.rows.items()
+            if row.desired.target == hold.connection and ref.flow in flows and row.due is not None and row.due > now
+        ]
+        return (min(due) - now).total_seconds() if due else None
+
+    async def changed(self, target: ConnectionId, timeout_s: float) -> None:
+        await self._tables.bell.wait(f"write/{target}", timeout_s)
+
+    async def open_call(self, hold: Hold, intent: Intent) -> None:
+        self._tables.require(hold)
+        opened, not_after = self._tables.now(), self._tables.in_s(intent.deadline_s)
+        self._tables.intents[intent.call_id] = intent
+        for item in intent.items:
+            self._tables.items[item.row].append(
+                CallItem(item.row, intent.call_id, item.part, item.step, item.creates, opened, not_after)
+            )
+
+    async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:
+        self._tables.require(hold)
+        refused = {s.due.row: owner for s in settlements if (owner := self._owner_of_other(s)) is not None}
+        for settlement in settlements:
+            if settlement.due.row not in refused:
+                self._store(settlement)
+        return refused
+
+    def _owner_of_other(self, settlement: Settlement) -> str | None:
+        if settlement.due.row.entity in ("supplier", "reference"):
+            return None
+        for stored in settlement.objects.values():
+            key = (settlement.due.target, stored.resource, stored.object.target_id)
+            owner = self._tables.owners.get(key)
+            if owner is not None and owner != settlement.due.ref:
+                return owner.key
+        return None
+
+    def _store(self, settlement: Settlement) -> None:
+        due, tables = settlement.due, self._tables
+        for closed in settlement.closed:
+            self._close(due.row, closed)
+        for event in settlement.events:
+            tables.note(due.row, event.name, event.detail)
+        if settlement.objects:
+            self._link(due, settlement.objects)
+        row = tables.rows.get(due.row)
+        if row is None:
+            return
+        if settlement.inputs is not None:
+            row.inputs = {dependency.key: dependency.version for dependency in settlement.inputs}
+        if settlement.judgement is not None:
+            self._judge(row, due, settlement.judgement)
+
+    def _close(self, row: RowRef, closed: Closed) -> None:
+        for item in self._tables.items[row]:
+            if (item.call_id, item.part) == (closed.call_id, closed.part):
+                item.outcome = closed.outcome
+
+    def _link(self, due: DueRow, objects: Mapping[str, StoredObject]) -> None:
+        tables = self._tables
+        key = f"link:{due.ref.key}"
+        before = tables.version_of(due.target, key)
+        known = tables.objects[due.target, due.ref]
+        for part, stored in objects.items():
+            if part in known:
+                tables.owners.pop((due.target, known[part].resource, known[part].object.target_id), None)
+            known[part] = stored
+            tables.owners[due.target, stored.resource, stored.object.target_id] = due.ref
+        if tables.version_of(due.target, key) != before:
+            tables.wake(due.row.flow.tenant, key)
+
+    def _judge(self, row: Row, due: DueRow, judgement: Judgement) -> None:
+        tables, ref = self._tables, due.row
+        tables.stop_waiting(ref)
+        newer = (row.desired.content_digest, row.desired.status) != (due.content_digest, due.status)
+        if newer or (
+            row.desired.resolved_digest != due.resolved_digest and judgement.state in (State.BLOCKED, State.WAITING)
+        ):
+            return
+        row.state = move(row.state, judgement.state)
+        row.state_since = tables.now()
+        row.due = None if judgement.due_in_s is None else tables.in_s(judgement.due_in_s)
+        row.wait_until = None if judgement.wait_in_s is None else tables.in_s(judgement.wait_in_s)
+        row.attempts, row.reasons = judgement.attempts, tuple(judgement.reasons)
+        row.configuration, row.difference = judgement.configuration, judgement.difference
+        if judgement.state is State.SYNCED:
+            row.synced_at, row.released, row.cause = tables.now(), False, Cause.SOURCE
+        if judgement.feedback is not None:
+            tables.feedback.setdefault((due.ref, judgement.feedback.round), judgement.feedback)
+        for wait in judgement.waits:
+            tables.waits[ref.flow.tenant, wait.key][ref] = wait.version
+        for wait in judgement.waits:
+            if not wait.key.startswith("mapping:") and tables.version_of(due.target, wait.key) != wait.version:
+                tables.wake(ref.flow.tenant, wait.key)
+
+    async def links(
+        self, target: ConnectionId, refs: Collection[EntityRef]
+    ) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
+        found: dict[EntityRef, tuple[str, LinkedObject]] = {}
+        for ref in refs:
+            objects = self._tables.objects.get((target, ref))
+            if objects:
+                stored = objects[min(objects)]
+                known = stored.object
+                linked = LinkedObject(known.target_id, known.sub_ids, stored.state, known.extra)
+                found[ref] = (stored.version, linked)
+        return found
+
+    async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
+        prefix = f"reference:{hold.connection}/"
+        found = []
+        for tenant, key in self._tables.waits:
+            if tenant == hold.connection.tenant and key.startswith(prefix):
+                kind, _, code = key.removeprefix(prefix).partition("/")
+                found.append(ReferenceKey(hold.connection, kind, code))
+        return sorted(found)
+
+    async def report(self, row: RowRef, event: Event) -> None:
+        self._tables.note(row, event.name, event.detail)
+
+    async def rejudge(self, hold: Hold, flow: FlowId, configuration: int, *, live: bool) -> int:
+        self._tables.require(hold)
+        again = [
+            ref
+            for ref, row in self._tables.rows.items()
+            if ref.flow == flow
+            and row.configuration < configuration
+            and (row.state is State.BLOCKED or (live and row.state is State.HELD and _for(row, "dry-run")))
+        ]
+        for ref in again:
+            self._tables.make_due(ref)
+        return len(again)
+
+    async def brake(self, hold: Hold, flow: FlowId, allowed_count: int, allowed_share: float) -> int | None:
+        self._tables.require(hold)
+        rows = [row for ref, row in self._tables.rows.items() if ref.flow == flow]
+        if any(row.state is State.DUE and row.cause is not Cause.SOURCE for row in rows):
+            return None
+        held = [row for row in rows if row.state is State.HELD and _for(row, "mass-change")]
+        synced = sum(row.synced_at is not None for row in rows)
+        if len(held) > max(allowed_count, allowed_share * synced):
+            return 0
+        for row in held:
+            row.released = True
+            self._tables.make_due(row.desired.row)
+        return len(held)
+
+
+def _for(row: Row, code: str) -> bool:
+    return any(reason.code == code for reason in row.reasons)

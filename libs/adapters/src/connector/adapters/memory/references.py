@@ -1,0 +1,30 @@
+"""`References` in memory."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from connector.domain.ports.references import ReferenceEntry, ReferenceKey
+
+from .tables import MemoryTables
+
+
+class MemoryReferences:
+    def __init__(self, tables: MemoryTables) -> None:
+        self._tables = tables
+
+    async def upsert(self, entries: Sequence[ReferenceEntry]) -> int:
+        changed = 0
+        for given in entries:
+            entry = given if given.as_of is not None else replace(given, as_of=self._tables.now())
+            before = self._tables.references.get(entry.key)
+            assert entry.as_of is not None
+            if before is not None and before.as_of is not None and before.as_of >= entry.as_of:
+                continue
+            self._tables.references[entry.key] = entry
+            if before is None or before.version != entry.version:
+                changed += 1
+                self._tables.wake(entry.key.connection.tenant, str(entry.key))
+        return changed
+
+    async def read(self, keys: Collection[ReferenceKey]) -> Mapping[ReferenceKey, ReferenceEntry]:
+        return {key: self._tables.references[key] for key in keys if key in self._tables.references}

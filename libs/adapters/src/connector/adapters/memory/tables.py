@@ -1,0 +1,135 @@
+"""The writers' tables in memory: one process, every method of the adapters on it is one transaction."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from connector.domain.identity import ConnectionId, EntityRef, Role, RowRef
+from connector.domain.ports.desired import Desired
+from connector.domain.ports.dispatch import Feedback, Intent, StoredObject
+from connector.domain.ports.epochs import EpochLost, Hold
+from connector.domain.ports.operations import StoryLine
+from connector.domain.ports.references import ReferenceEntry, ReferenceKey
+from connector.domain.ports.target import Json
+from connector.domain.reasons import Reason
+from connector.domain.sync.states import Cause, State, move
+
+from .gate import MemoryBell
+
+
+@dataclass(slots=True)
+class Row:
+    desired: Desired
+    state: State
+    cause: Cause
+    due: datetime | None
+    received_at: datetime
+    state_since: datetime
+    attempts: int = 0
+    reasons: tuple[Reason, ...] = ()
+    released: bool = False
+    wait_until: datetime | None = None
+    configuration: int = 0
+    difference: Json | None = None
+    synced_at: datetime | None = None
+    inputs: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def source_ref(self) -> EntityRef:
+        return EntityRef(self.desired.source, self.desired.row.entity, self.desired.row.native_id)
+
+
+@dataclass(slots=True)
+class CallItem:
+    row: RowRef
+    call_id: str
+    part: str
+    step: str
+    creates: bool
+    opened_at: datetime
+    not_after: datetime
+    outcome: str | None = None
+
+    @property
+    def unresolved(self) -> bool:
+        return self.outcome in (None, "unknown")
+
+
+@dataclass(slots=True)
+class Holder:
+    epoch: int
+    holder: str
+    expires_at: datetime
+
+
+ObjectKey = tuple[ConnectionId, EntityRef]
+"""Target connection and source document: links are not per flow."""
+
+
+class MemoryTables:
+    """All of a writer's state; `now` is this database's clock."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.bell = MemoryBell()
+        self.epochs: dict[tuple[ConnectionId, Role], Holder] = {}
+        self.rows: dict[RowRef, Row] = {}
+        self.objects: defaultdict[ObjectKey, dict[str, StoredObject]] = defaultdict(dict)
+        self.owners: dict[tuple[ConnectionId, str, str], EntityRef] = {}
+        self.intents: dict[str, Intent] = {}
+        self.items: defaultdict[RowRef, list[CallItem]] = defaultdict(list)
+        self.waits: defaultdict[tuple[str, str], dict[RowRef, str | None]] = defaultdict(dict)
+        """By tenant and key: who waits, and the version each saw."""
+        self.references: dict[ReferenceKey, ReferenceEntry] = {}
+        self.feedback: dict[tuple[EntityRef, int], Feedback] = {}
+        self.audit: defaultdict[RowRef, list[StoryLine]] = defaultdict(list)
+
+    def require_epoch(self, connection: ConnectionId, role: Role, epoch: int) -> None:
+        """Raise EpochLost unless this is the current epoch."""
+        holder = self.epochs.get((connection, role))
+        if holder is None or holder.epoch != epoch or holder.expires_at < self.now():
+            raise EpochLost(f"epoch {epoch} of {connection} ({role}) is over")
+
+    def require(self, hold: Hold) -> None:
+        self.require_epoch(hold.connection, hold.role, hold.epoch)
+
+    def note(self, row: RowRef, event: str, detail: Json, actor: str = "connector") -> None:
+        self.audit[row].append(StoryLine(self.now(), event, actor, detail))
+
+    def in_s(self, seconds: float) -> datetime:
+        return self.now() + timedelta(seconds=seconds)
+
+    def make_due(self, row: RowRef) -> None:
+        """Look at the row now, and wake the dispatcher of its target."""
+        found = self.rows[row]
+        found.state = move(found.state, State.DUE)
+        found.due = found.state_since = self.now()
+        self.ring(found.desired.target)
+
+    def ring(self, target: ConnectionId) -> None:
+        self.bell.ring(f"write/{target}")
+
+    def stop_waiting(self, row: RowRef) -> None:
+        for key in [key for key, waiting in self.waits.items() if row in waiting]:
+            del self.waits[key][row]
+            if not self.waits[key]:
+                del self.waits[key]
+
+    def wake(self, tenant: str, key: str) -> None:
+        """Whoever waits for this, or is blocked by it, is judged again."""
+        for row in list(self.waits.pop((tenant, key), {})):
+            if row in self.rows and self.rows[row].state in (State.WAITING, State.BLOCKED):
+                self.make_due(row)
+
+    def version_of(self, target: ConnectionId, key: str) -> str | None:
+        """The present version of a link or reference; mapping entries are not kept here."""
+        kind, _, name = key.partition(":")
+        if kind == "link":
+            objects = self.objects.get((target, EntityRef.parse(name)))
+            return objects[min(objects)].version if objects else None
+        if kind == "reference":
+            tenant, connection, reference, code = name.split("/", 3)
+            entry = self.references.get(ReferenceKey(ConnectionId(tenant, connection), reference, code))
+            return entry.version if entry is not None and entry.body is not None else None
+        return None

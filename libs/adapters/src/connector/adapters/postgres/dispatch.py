@@ -1,0 +1,296 @@
+"""`Dispatch` on PostgreSQL: reading due rows, links, and the brake. What changes rows is in settling.py."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from connector.domain.documents.envelope import RecordStatus
+from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, Revision, Role, RowRef
+from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, StoredObject
+from connector.domain.ports.epochs import Hold
+from connector.domain.ports.references import ReferenceKey
+from connector.domain.ports.target import LinkedObject, TargetObject
+from connector.domain.sync.states import Cause, State
+
+from .desired import CLASSES, row_columns
+from .epochs import require_epoch
+from .group_commit import GroupCommit
+from .notify import Listener, notify
+from .settling import open_calls, settle, tell
+
+# Each (flow, class) is read along its own part of the index; then they take turns.
+_CLAIM = text(
+    """
+    select d.*, p.payload, extract(epoch from d.wait_until - clock_timestamp()) as wait_in_s,
+           extract(epoch from clock_timestamp() - d.received_at) as received_s
+      from unnest(cast(:flows as text[])) f
+     cross join generate_series(0, 2) c
+     cross join lateral (
+        select *, row_number() over (order by due) as turn from (
+            select tenant, flow, entity, native_id, source_connection, target_connection, read_at, due,
+                   translation_version, content_digest, resolved_digest, status, class, cause, state, attempts,
+                   released, wait_until, received_at
+              from desired
+             where tenant = :tenant and target_connection = :connection and flow = f and class = c
+               and due <= clock_timestamp()
+               and (flow, entity, native_id) not in (
+                   select * from unnest(cast(:held_flows as text[]), cast(:held_entities as text[]),
+                                        cast(:held_ids as text[])))
+             order by due limit :limit) oldest) d
+      join desired_payload p on (p.tenant, p.flow, p.entity, p.native_id)
+                              = (d.tenant, d.flow, d.entity, d.native_id)
+     order by d.turn, d.class, d.flow limit :limit
+    """
+)
+
+_OBJECTS = text(
+    """
+    select o.* from target_object o
+      join (select distinct * from unnest(cast(:sources as text[]), cast(:entities as text[]), cast(:ids as text[])))
+           as g(source_connection, entity, native_id) using (source_connection, entity, native_id)
+     where o.tenant = :tenant and o.target_connection = :connection
+    """
+)
+
+_OPEN_CALLS = text(
+    """
+    select i.flow, i.entity, i.native_id, i.call_id, i.part, i.step, i.creates, c.opened_at,
+           extract(epoch from c.not_after - clock_timestamp()) as not_after_in_s
+      from unnest(cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]), cast(:ids as text[]))
+           as g(tenant, flow, entity, native_id)
+      join call_item i using (tenant, flow, entity, native_id)
+      join call c using (tenant, call_id)
+     where i.outcome is null or i.outcome = 'unknown'
+    """
+)
+
+_NEXT_DUE = text(
+    """
+    select extract(epoch from min(d.due) - clock_timestamp())
+      from unnest(cast(:flows as text[])) f
+     cross join generate_series(0, 2) c
+     cross join lateral (
+        select due from desired
+         where tenant = :tenant and target_connection = :connection and flow = f and class = c
+           and due > clock_timestamp()
+         order by due limit 1) d
+    """
+)
+
+_REJUDGE = text(
+    """
+    update desired d set state = 'due', due = now(), state_since = now()
+     where tenant = :tenant and flow = :flow and configuration < :configuration
+       and (state = 'blocked' or (:live and state = 'held' and reasons @> '[{"code": "dry-run"}]'))
+    """
+)
+
+_UNJUDGED = text(
+    "select exists (select from desired where tenant = :tenant and target_connection = :connection and flow = :flow"
+    " and due is not null and state = 'due' and cause <> 'source')"
+)
+
+_HELD = "tenant = :tenant and flow = :flow and state = 'held' and reasons @> '[{\"code\": \"mass-change\"}]'"
+_COUNT_HELD = text(f"select count(*) from desired where {_HELD}")  # noqa: S608
+_COUNT_SYNCED = text("select count(*) from desired where tenant = :tenant and flow = :flow and synced_at is not null")
+_LET_GO = text(
+    f"update desired set released = true, state = 'due', due = now(), state_since = now() where {_HELD}"  # noqa: S608
+)
+
+
+class PostgresDispatch:
+    """`settle` and `open_call` of concurrent rows share transactions."""
+
+    def __init__(self, engine: AsyncEngine, listener: Listener) -> None:
+        self._engine = engine
+        self._listener = listener
+        self._settling: dict[Hold, GroupCommit[Sequence[Settlement], Mapping[RowRef, str]]] = {}
+        self._opening: dict[Hold, GroupCommit[Intent, None]] = {}
+
+    async def claim(
+        self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
+    ) -> Sequence[DueRow]:
+        async with self._engine.begin() as db:
+            await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+            held = list(exclude)
+            given = _at(hold.connection) | {
+                "flows": [flow.flow for flow in flows],
+                "limit": limit,
+                "held_flows": [row.flow.flow for row in held],
+                "held_entities": [str(row.entity) for row in held],
+                "held_ids": [row.native_id for row in held],
+            }
+            rows = (await db.execute(_CLAIM, given)).all()
+            if not rows:
+                return []
+            refs = [EntityRef(_connection(row), Entity(row.entity), row.native_id) for row in rows]
+            objects = await _objects(db, hold.connection, refs)
+            calls = await _open_calls(db, [_row_ref(row) for row in rows])
+            return [
+                _due_row(row, objects.get(ref, {}), calls.get(_row_ref(row), []))
+                for row, ref in zip(rows, refs, strict=True)
+            ]
+
+    async def next_due_in_s(self, hold: Hold, flows: Collection[FlowId]) -> float | None:
+        async with self._engine.begin() as db:
+            given = _at(hold.connection) | {"flows": [flow.flow for flow in flows]}
+            seconds = (await db.execute(_NEXT_DUE, given)).scalar()
+            return None if seconds is None else float(seconds)
+
+    async def changed(self, target: ConnectionId, timeout_s: float) -> None:
+        await self._listener.wait(f"write/{target}", timeout_s)
+
+    async def open_call(self, hold: Hold, intent: Intent) -> None:
+        group = self._opening.get(hold)
+        if group is None:
+
+            async def apply(intents: Sequence[Intent]) -> Sequence[None]:
+                async with self._engine.begin() as db:
+                    await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+                    await open_calls(db, hold, intents)
+                return [None] * len(intents)
+
+            self._opening = {hold: (group := GroupCommit(apply))}
+        await group(intent)
+
+    async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:
+        group = self._settling.get(hold)
+        if group is None:
+
+            async def apply(batches: Sequence[Sequence[Settlement]]) -> Sequence[Mapping[RowRef, str]]:
+                async with self._engine.begin() as db:
+                    await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+                    refused = await settle(db, hold, [settlement for batch in batches for settlement in batch])
+                return [{s.due.row: refused[s.due.row] for s in batch if s.due.row in refused} for batch in batches]
+
+            self._settling = {hold: (group := GroupCommit(apply))}
+        return await group(settlements)
+
+    async def links(
+        self, target: ConnectionId, refs: Collection[EntityRef]
+    ) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
+        async with self._engine.begin() as db:
+            found = await _objects(db, target, refs)
+        return {ref: _linked(parts[min(parts)]) for ref, parts in found.items()}
+
+    async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
+        prefix = f"reference:{hold.connection}/"
+        async with self._engine.begin() as db:
+            keys = await db.execute(
+                text("select distinct key from wait where tenant = :tenant and starts_with(key, :prefix)"),
+                {"tenant": hold.connection.tenant, "prefix": prefix},
+            )
+            parts = [key.removeprefix(prefix).partition("/") for (key,) in keys]
+            return sorted(ReferenceKey(hold.connection, kind, code) for kind, _, code in parts)
+
+    async def report(self, row: RowRef, event: Event) -> None:
+        async with self._engine.begin() as db:
+            await tell(db, [(row, event)])
+
+    async def rejudge(self, hold: Hold, flow: FlowId, configuration: int, *, live: bool) -> int:
+        async with self._engine.begin() as db:
+            await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+            given = {"tenant": flow.tenant, "flow": flow.flow, "configuration": configuration, "live": live}
+            return (await db.execute(_REJUDGE, given)).rowcount
+
+    async def brake(self, hold: Hold, flow: FlowId, allowed_count: int, allowed_share: float) -> int | None:
+        given = _at(hold.connection) | {"flow": flow.flow}
+        async with self._engine.begin() as db:
+            await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+            held = (await db.execute(_COUNT_HELD, given)).scalar_one()
+            if held == 0:
+                return 0
+            if (await db.execute(_UNJUDGED, given)).scalar_one():
+                return None
+            synced = (await db.execute(_COUNT_SYNCED, given)).scalar_one()
+            if held > max(allowed_count, allowed_share * synced):
+                return 0
+            await db.execute(_LET_GO, given)
+            await notify(db, f"write/{hold.connection}")
+            return int(held)
+
+
+async def _objects(
+    db: AsyncConnection, target: ConnectionId, refs: Collection[EntityRef]
+) -> Mapping[EntityRef, dict[str, StoredObject]]:
+    found: defaultdict[EntityRef, dict[str, StoredObject]] = defaultdict(dict)
+    given = _at(target) | {
+        "sources": [ref.connection.connection for ref in refs],
+        "entities": [str(ref.entity) for ref in refs],
+        "ids": [ref.native_id for ref in refs],
+    }
+    for row in await db.execute(_OBJECTS, given):
+        ref = EntityRef(_connection(row), Entity(row.entity), row.native_id)
+        found[ref][row.part] = stored_object(row)
+    return found
+
+
+async def _open_calls(db: AsyncConnection, rows: Sequence[RowRef]) -> Mapping[RowRef, list[OpenCall]]:
+    found: defaultdict[RowRef, list[OpenCall]] = defaultdict(list)
+    tenants = {row.flow.tenant for row in rows}
+    assert len(tenants) == 1, "one target connection is one tenant's"
+    tenant = tenants.pop()
+    for row in await db.execute(_OPEN_CALLS, row_columns(rows)):
+        ref = RowRef(FlowId(tenant, row.flow), Entity(row.entity), row.native_id)
+        found[ref].append(
+            OpenCall(row.call_id, row.part, row.step, row.creates, row.opened_at, float(row.not_after_in_s))
+        )
+    return found
+
+
+def stored_object(row: Any) -> StoredObject:
+    return StoredObject(
+        resource=row.resource,
+        state=row.state,
+        object=TargetObject(
+            target_id=row.target_id,
+            sub_ids=row.sub_ids,
+            generation=row.generation,
+            written_digest=row.written_digest,
+            step_reached=row.step_reached,
+            frozen=row.frozen,
+            extra=row.extra,
+        ),
+    )
+
+
+def _linked(stored: StoredObject) -> tuple[str, LinkedObject]:
+    known = stored.object
+    return stored.version, LinkedObject(known.target_id, known.sub_ids, stored.state, known.extra)
+
+
+def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[OpenCall]) -> DueRow:
+    return DueRow(
+        row=_row_ref(row),
+        source=_connection(row),
+        target=ConnectionId(row.tenant, row.target_connection),
+        revision=Revision(row.read_at, row.translation_version),
+        content_digest=row.content_digest,
+        resolved_digest=row.resolved_digest,
+        status=RecordStatus(row.status),
+        traffic=CLASSES[row._mapping["class"]],
+        cause=Cause(row.cause),
+        state=State(row.state),
+        attempts=row.attempts,
+        released=row.released,
+        wait_in_s=None if row.wait_in_s is None else float(row.wait_in_s),
+        received_s=float(row.received_s),
+        payload=row.payload,
+        objects=objects,
+        open_calls=calls,
+    )
+
+
+def _row_ref(row: Any) -> RowRef:
+    return RowRef(FlowId(row.tenant, row.flow), Entity(row.entity), row.native_id)
+
+
+def _connection(row: Any) -> ConnectionId:
+    return ConnectionId(row.tenant, row.source_connection)
+
+
+def _at(connection: ConnectionId) -> dict[str, object]:
+    return {"tenant": connection.tenant, "connection": connection.connection}

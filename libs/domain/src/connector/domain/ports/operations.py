@@ -1,0 +1,111 @@
+"""What people ask and do about rows: why they are stuck, their whole story, letting them go, deciding a link."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from connector.domain.identity import Entity, FlowId, RowRef
+from connector.domain.reasons import Reason
+from connector.domain.sync.states import Cause, State
+
+from .dispatch import StoredObject
+from .target import Json
+
+STUCK = frozenset({State.WAITING, State.BLOCKED, State.HELD, State.FAILED, State.REJECTED})
+RELEASABLE = frozenset({State.WAITING, State.BLOCKED, State.HELD, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class StuckBy:
+    """Rows of one flow that share a cause; `examples` are up to five of them."""
+
+    flow: FlowId
+    state: State
+    reason: Reason
+    count: int
+    examples: Sequence[RowRef]
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """A row as people see it."""
+
+    row: RowRef
+    number: str | None
+    state: State
+    state_since: datetime
+    reasons: Sequence[Reason]
+    attempts: int
+    due_at: datetime | None
+    read_at: datetime
+    translation_version: int
+    difference: Json | None
+    objects: Mapping[str, StoredObject]
+    document: str
+    """The canonical record's JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoryLine:
+    at: datetime
+    event: str
+    actor: str
+    detail: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows an order is for; every given condition has to hold."""
+
+    flow: FlowId
+    states: frozenset[State]
+    entity: Entity | None = None
+    native_ids: Collection[str] | None = None
+    code: str | None = None
+    """Rows with a reason of this code."""
+    missing: str | None = None
+    """Rows with a reason that names this as missing."""
+
+
+class Operations(Protocol):
+    async def stuck(self, flow: FlowId) -> Sequence[StuckBy]:
+        """Grouped by cause, most rows first; a row with several reasons counts for each."""
+        ...
+
+    async def counts(self, tenant: str) -> Mapping[FlowId, Mapping[Entity, Mapping[State, int]]]: ...
+
+    async def find(self, tenant: str, text: str) -> Sequence[RowRef]:
+        """Rows whose native id or number is just this text, or whose object in the target has this id."""
+        ...
+
+    async def row(self, row: RowRef) -> RowView | None: ...
+
+    async def story(self, row: RowRef) -> Sequence[StoryLine]:
+        """What came in, what it became, each call, each decision; in order."""
+        ...
+
+    async def count(self, selection: Selection) -> int:
+        """How many rows an order would be for: shown before it is given."""
+        ...
+
+    async def release(self, selection: Selection, actor: str) -> int:
+        """Make stuck rows due with fresh attempts, past the brake; how many. Each row's story says who did."""
+        ...
+
+    async def again(self, selection: Selection, cause: Cause, actor: str) -> int:
+        """Make rows due although their source did not change (a replay on purpose); the brake counts them."""
+        ...
+
+    async def link(self, row: RowRef, part: str, resource: str, target_id: str, actor: str) -> None:
+        """A person decides that the object is this row's; the row is due. Raises ValueError where it is another's."""
+        ...
+
+    async def users(self, flow: FlowId, keys: Collection[str]) -> int:
+        """How many synced rows were rendered with one of these dependencies."""
+        ...
+
+    async def touch(self, flow: FlowId, keys: Collection[str], *, synced: bool, actor: str) -> int:
+        """A mapping entry changed: make due the rows that wait for it or are blocked by it, and, if asked, the synced
+        ones that used it. How many."""
+        ...
