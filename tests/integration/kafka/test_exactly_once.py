@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -122,37 +121,27 @@ async def test_sigkill_at_any_moment_doubles_and_loses_nothing(
 
     async with running(feed()) as feeding:
         for alive_s in (1.3, 1.6, 1.9, None):
-            process = subprocess.Popen([sys.executable, "-c", _MAPPING_PROCESS], env=environment)
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", _MAPPING_PROCESS, env=environment)
             processes.append(process)
             if alive_s is not None:
                 await asyncio.sleep(alive_s)
                 process.send_signal(signal.SIGKILL)
-                process.wait()
+                await process.wait()
         await feeding
     values = await asyncio.to_thread(committed_values, settings, target, 6000, 60.0)
     processes[-1].terminate()
-    processes[-1].wait()
+    await processes[-1].wait()
     assert sorted(values) == [2 * number for number in range(6000)]
 
 
 async def test_two_processes_with_one_ordinal_are_told_so(
     log: KafkaLog, settings: KafkaSettings, new_topic: NewTopic
 ) -> None:
-    source, _ = new_topic("numbers"), new_topic("numbers.doubled")
-    async with running(log.exactly_once([source], "doubler", doubled)) as first:
-        await until_assigned(settings, source, log)
-        async with (
-            kafka_log(settings, service="test") as twin,
-            running(twin.exactly_once([source], "doubler", doubled)),
-        ):
-            await until(lambda: first.done(), "the first was not told that it has a twin")
-            with pytest.raises(LogError, match="doubler"):
-                first.result()
-        first_told = first
-    assert first_told.done()
-
-
-async def until_assigned(settings: KafkaSettings, source: str, log: KafkaLog) -> None:
+    source, target = new_topic("numbers"), new_topic("numbers.doubled")
     await log.produce(numbered(source, range(1)))
-    values = await asyncio.to_thread(committed_values, settings, "numbers.doubled", 1)
-    assert values == [0]
+    first = asyncio.create_task(log.exactly_once([source], "doubler", doubled))
+    assert await asyncio.to_thread(committed_values, settings, target, 1) == [0]
+    async with kafka_log(settings, service="test") as twin, running(twin.exactly_once([source], "doubler", doubled)):
+        await until(first.done, "the first was not told that it has a twin")
+    with pytest.raises(LogError, match="doubler"):
+        await first

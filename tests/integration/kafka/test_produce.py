@@ -127,7 +127,8 @@ def test_the_catalogue_is_created_as_it_says_and_only_once(settings: KafkaSettin
     again = apply_topics(settings, wanted)
     assert (again.created, again.differences) == ([], [])
     name = settings.topic("canonical.invoice.v1")
-    [described] = AdminClient(settings.client()).describe_configs([ConfigResource(ResourceType.TOPIC, name)]).values()
+    admin = AdminClient(settings.client())
+    [described] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)]).values()
     config = described.result()
     assert config["cleanup.policy"].value == "compact"
     assert config["min.compaction.lag.ms"].value == str(30 * 24 * 3600 * 1000)

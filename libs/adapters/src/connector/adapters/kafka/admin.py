@@ -1,11 +1,12 @@
 """The topics on a cluster: created from the catalogue, compared with it, never changed behind anybody's back."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata  # type: ignore[attr-defined]
 
 from connector.adapters.kafka.settings import WIRE_BYTES, KafkaSettings
 from connector.domain.ports.log import MAX_MESSAGE_BYTES, Cleanup, Topic
@@ -74,6 +75,22 @@ def _create(admin: AdminClient, topics: Sequence[NewTopic]) -> None:
             # Another service of ours starting at the same time was quicker.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+    _await_leaders(admin, {topic.topic for topic in topics})
+
+
+def _await_leaders(admin: AdminClient, names: set[str]) -> None:
+    """Brokers hear of a new topic a moment after the controller has made it."""
+    give_up = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < give_up:
+        known = admin.list_topics(timeout=_TIMEOUT_S).topics
+        if all(name in known and _has_leaders(known[name]) for name in names):
+            return
+        time.sleep(0.05)
+    raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"new topics have no leaders: {sorted(names)}"))
+
+
+def _has_leaders(topic: TopicMetadata) -> bool:
+    return bool(topic.partitions) and all(partition.leader >= 0 for partition in topic.partitions.values())
 
 
 def _new_topic(settings: KafkaSettings, name: str, topic: Topic) -> NewTopic:

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from faststream import AckPolicy
 from faststream.confluent import KafkaBroker
+from faststream.confluent.helpers.client import AsyncConfluentConsumer
 from faststream.confluent.helpers.config import ConfluentConfig
 from faststream.confluent.message import FAKE_CONSUMER
 from faststream.confluent.message import KafkaMessage as StreamMessage
@@ -36,6 +37,8 @@ Place = tuple[str, int]
 Effect = Callable[[KafkaClient, Sequence[KafkaMessage], Sequence[TopicPartition]], Awaitable[None]]
 """Does a batch's work and commits the next offsets given, in whatever way keeps them together."""
 
+OnError = Callable[[KafkaError], None]
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,7 +47,6 @@ class Subscription:
 
     def __init__(
         self,
-        broker: KafkaBroker,
         settings: KafkaSettings,
         topics: Sequence[str],
         group: str,
@@ -59,7 +61,8 @@ class Subscription:
         self._missed_rewinds = 0
         self._failures = 0
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._subscriber = broker.subscriber(
+        self._broker = _stream_broker(settings, member, self._on_error)
+        self._subscriber = self._broker.subscriber(
             *(settings.topic(topic) for topic in topics),
             batch=True,
             max_records=max_records,
@@ -81,15 +84,18 @@ class Subscription:
 
     async def run(self) -> None:
         """Consume until cancelled; a batch under way is finished first. Raises LogError where it can't go on."""
-        await self._subscriber.start()
+        await self._broker.start()
         try:
             await self._broken
         finally:
-            await self._subscriber.stop()
+            await self._broker.stop()
 
-    def fail(self, problem: str) -> None:
-        """End `run` with a LogError; may be called from any thread."""
-        self._broken.get_loop().call_soon_threadsafe(self._set_broken, problem)
+    def _on_error(self, error: KafkaError) -> None:
+        """From any thread. Errors that are not fatal mend themselves: they are told, no more."""
+        fatal = error.fatal() or error.code() == KafkaError._FATAL
+        log.warning("kafka", group=self._group, error=error.str(), fatal=fatal)
+        if fatal:
+            self._broken.get_loop().call_soon_threadsafe(self._set_broken, error.str())
 
     def _set_broken(self, problem: str) -> None:
         if not self._broken.done():
@@ -182,9 +188,37 @@ class Subscription:
             CONSUMED.labels(self._settings.topic_name(message.topic() or ""), self._group).inc()
 
 
-def stream_broker(settings: KafkaSettings, client_id: str, on_error: Callable[[KafkaError], None]) -> KafkaBroker:
-    """FastStream's broker, for consuming only; librdkafka's errors go to `on_error`, for FastStream swallows them."""
-    return KafkaBroker(
+class _WatchedConsumer(AsyncConfluentConsumer):
+    """FastStream's consumer drops messages that are errors, fatal ones too (a fenced static member would go on
+    polling for ever), and librdkafka does not give a consumer's fatal errors to `error_cb`."""
+
+    __slots__ = ("_on_error",)
+
+    def __init__(self, *topics: Any, on_error: OnError, **settings: Any) -> None:
+        super().__init__(*topics, **settings)
+        self._on_error = on_error
+
+    async def getmany(  # its signature is FastStream's
+        self,
+        timeout: float = 0.1,
+        max_records: int | None = 10,  # noqa: ASYNC109
+    ) -> tuple[KafkaMessage, ...]:
+        received = await asyncio.get_running_loop().run_in_executor(
+            self._thread_pool, lambda: self.consumer.consume(max_records or 1, timeout)
+        )
+        records = []
+        for message in received:
+            error = message.error()
+            if error is None:
+                records.append(message)
+            else:
+                self._on_error(error)
+        return tuple(records)
+
+
+def _stream_broker(settings: KafkaSettings, client_id: str, on_error: OnError) -> KafkaBroker:
+    """FastStream's broker, for consuming only; every error of librdkafka goes to `on_error`."""
+    broker = KafkaBroker(
         settings.bootstrap_servers,
         client_id=client_id,
         config=cast(ConfluentConfig, {**settings.consumer(), "error_cb": on_error}),
@@ -193,6 +227,20 @@ def stream_broker(settings: KafkaSettings, client_id: str, on_error: Callable[[K
         logger=LIBRARY_LOG,
         log_level=logging.DEBUG,
     )
+    config = broker.config.broker_config
+
+    def watched(*topics: Any, **options: Any) -> AsyncConfluentConsumer:
+        return _WatchedConsumer(
+            *topics,
+            on_error=on_error,
+            config=config.connection_config,
+            admin_service=config.admin,
+            logger=config.logger,
+            **options,
+        )
+
+    config.builder = watched
+    return broker
 
 
 async def commit(client: KafkaClient, offsets: Sequence[TopicPartition]) -> None:

@@ -2,24 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
-import structlog
 from confluent_kafka import Consumer as KafkaConsumer
-from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
-from faststream.confluent import KafkaBroker
+from confluent_kafka import TopicPartition
 
 from connector.adapters.kafka.claims import Claims
-from connector.adapters.kafka.consumer import Subscription, commit, stream_broker, to_record
+from connector.adapters.kafka.consumer import Subscription, commit, to_record
 from connector.adapters.kafka.producer import KafkaProducer
 from connector.adapters.kafka.settings import KafkaSettings, ordinal
 from connector.adapters.kafka.transactions import Transactions
 from connector.adapters.telemetry.tracing import batch_span
 from connector.domain.ports.blobs import Blobs
 from connector.domain.ports.log import Apply, Handler, Message
-
-log = structlog.get_logger(__name__)
 
 
 class KafkaLog:
@@ -30,7 +26,6 @@ class KafkaLog:
         self._member = member
         self._claims = claims
         self._producer = producer
-        self._subscriptions: set[Subscription] = set()
 
     async def produce(self, messages: Sequence[Message]) -> None:
         await self._producer.produce(messages)
@@ -44,8 +39,7 @@ class KafkaLog:
                 await handler(await self._claims.check_out(records))
             await commit(client, offsets)
 
-        async with self._broker() as broker:
-            await self._run(Subscription(broker, self._settings, topics, group, self._member, effect, max_records))
+        await Subscription(self._settings, topics, group, self._member, effect, max_records).run()
 
     async def exactly_once(self, topics: Sequence[str], group: str, apply: Apply, *, max_records: int = 1000) -> None:
         transactions = Transactions(self._settings, self._member, self._member)
@@ -59,37 +53,14 @@ class KafkaLog:
                 outputs = await asyncio.to_thread(lambda: [output for record in complete for output in apply(record)])
                 await transactions.commit(await self._claims.check_in(outputs), client, offsets)
 
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(transactions.close)
-            broker = await stack.enter_async_context(self._broker())
-            await self._run(Subscription(broker, self._settings, topics, group, self._member, effect, max_records))
+        try:
+            await Subscription(self._settings, topics, group, self._member, effect, max_records).run()
+        finally:
+            await transactions.close()
 
     async def problem(self) -> str | None:
         """Why the log can't be used now, None while it can: the readiness of a service."""
         return await self._producer.problem()
-
-    @asynccontextmanager
-    async def _broker(self) -> AsyncIterator[KafkaBroker]:
-        broker = stream_broker(self._settings, self._member, self._on_error)
-        await broker.start()
-        try:
-            yield broker
-        finally:
-            await broker.stop()
-
-    async def _run(self, subscription: Subscription) -> None:
-        self._subscriptions.add(subscription)
-        try:
-            await subscription.run()
-        finally:
-            self._subscriptions.discard(subscription)
-
-    def _on_error(self, error: KafkaError) -> None:
-        """From librdkafka's threads. Errors that are not fatal mend themselves; they are only told."""
-        if error.fatal():
-            for subscription in tuple(self._subscriptions):
-                subscription.fail(error.str())
-        log.warning("kafka", error=error.str(), fatal=error.fatal())
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ WIRE_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 """A message with its key, headers and framing; topics and producers allow it."""
 LIBRARY_LOG = logging.getLogger("connector.kafka")
 """Where librdkafka and FastStream say what happens to their connections."""
+_NOISE = ("CONFWARN", "Auto create topics is disabled")  # FastStream's unused producer is given a consumer's settings
+LIBRARY_LOG.addFilter(lambda record: not any(noise in record.getMessage() for noise in _NOISE))
 _PREFETCH_KB = 8 * 1024
 
 
@@ -109,6 +111,5 @@ class KafkaSettings(BaseSettings):
             **self.client(),
             "enable.auto.offset.store": False,
             "queued.max.messages.kbytes": _PREFETCH_KB,
-            "fetch.message.max.bytes": 1024 * 1024,
             "fetch.max.bytes": WIRE_BYTES,
         }
