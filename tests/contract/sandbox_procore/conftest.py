@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from connector.sandbox.core.clock import SandboxClock
 from connector.sandbox.procore import ProcoreSandbox, create
 
@@ -46,7 +47,7 @@ class Vendor:
         assert response.status_code == 200, response.text
         return str(response.json()["access_token"])
 
-    async def act(self, name: str, **data: Any) -> Any:
+    async def act(self, name: str, /, **data: Any) -> Any:
         return await self.sandbox.acts[name](data)
 
     async def wbs(self, flat_code: str = "03-100.M", number: str = "P-100") -> int:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from connector.sandbox.core.clock import SandboxClock
 
 

@@ -117,3 +117,10 @@ async def test_another_integrations_origin_ids_are_visible_before_a_first_write(
     rows = await procore.get(PATH, project_id=procore.project())
     assert [row["origin_id"] for row in rows] == ["ERP-77"]
     assert procore.sandbox.dump()["purchase_order_contracts"][0]["origin_owner"] == "other-erp-client"
+    cost = {"project_number": "P-100", "direct_cost_type": "expense", "origin_id": "ERP-78"}
+    await procore.act("create_foreign_direct_cost", **cost)
+    costs = await procore.get(f"/rest/v1.1/projects/{procore.project()}/direct_costs")
+    assert [(row["origin_id"], row["synced"]) for row in costs] == [("ERP-78", True)]
+    await procore.act("create_vendor", name="Owned", synced_to_erp=True)
+    vendors = await procore.get("/rest/v1.0/vendors", company_id=procore.company, **{"filters[search]": "Owned"})
+    assert vendors[0]["synced_to_erp"]

@@ -100,10 +100,11 @@ class Acts:
         return self.edit_project({**data, "active": True})
 
     def create_vendor(self, data: Item) -> Item:
-        """name and the vendor fields; optional project_ids to add it to."""
+        """name and the vendor fields; optional project_ids to add it to, synced_to_erp (an ERP tool owns it)."""
         values = parse(directory.VENDOR_SPEC, data)
         company = self._world.company(data["company_id"]) if data.get("company_id") else self._company
         row = directory.create_vendor(self._world, company, values, self._person)
+        row.synced_to_erp = bool(data.get("synced_to_erp", False))
         for id_ in data.get("project_ids", []):
             directory.add_to_project(self._world, self._project({"project_id": id_}), row, self._person)
         return directory.show_vendor(row)
@@ -231,10 +232,13 @@ class Acts:
 
     def create_direct_cost(self, data: Item) -> Item:
         """project, direct_cost_type, vendor_id, invoice_number, header fields, lines."""
-        project, values = self._project(data), parse(direct_costs.SPEC, data)
-        lines = [self._line_values(project, line) for line in data.get("lines", [])]
-        row = direct_costs.create_direct_cost(self._world, project, values, lines, self._person)
-        return direct_costs.show_direct_cost(self._world, row, with_lines=True)
+        return self._created_direct_cost(data, self._person)
+
+    def create_foreign_direct_cost(self, data: Item) -> Item:
+        """A direct cost that another integration wrote and owns by its own origin_id."""
+        if not data.get("origin_id"):
+            raise ValueError("origin_id is required: it is what makes the direct cost another integration's")
+        return self._created_direct_cost(data, self._other)
 
     def edit_direct_cost(self, data: Item) -> Item:
         row = self._direct_cost(data)
@@ -346,6 +350,12 @@ class Acts:
             status = parse({"status": kind.spec["status"]}, data)
             commitments.update_contract(self._world, row, status, actor)
         return self._shown(row)
+
+    def _created_direct_cost(self, data: Item, actor: Actor) -> Item:
+        project, values = self._project(data), parse(direct_costs.SPEC, data)
+        lines = [self._line_values(project, line) for line in data.get("lines", [])]
+        row = direct_costs.create_direct_cost(self._world, project, values, lines, actor)
+        return direct_costs.show_direct_cost(self._world, row, with_lines=True)
 
     def _line_values(self, project: Project, data: Item) -> Item:
         values = parse({**LINE_SPEC, "manual_amount": LINE_SPEC["amount"]}, data)

@@ -179,7 +179,8 @@ class Webhooks:
                 await self._clock.sleep(max(0.0, notice.not_before - self._clock.time()))
                 if await self._send(hook, notice):
                     hook.failing_since = None
-                    hook.queue.remove(notice)
+                    if notice in hook.queue:  # the hook may have been deleted meanwhile
+                        hook.queue.remove(notice)
                     continue
                 now = self._clock.time()
                 hook.failing_since = now if hook.failing_since is None else hook.failing_since
@@ -222,12 +223,12 @@ class Webhooks:
                 return None
             try:
                 return answer.result()
-            except httpx.HTTPError:
+            except Exception:  # whatever breaks at the receiver's end is one failed delivery
                 return None
         finally:
             for task in (answer, timer):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, httpx.HTTPError):
+                with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
 
 
