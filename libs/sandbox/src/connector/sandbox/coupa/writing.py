@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .fields import CUSTOM, Children, CustomFields, Embedded, Field, Invalid, Kind, Plain, Record, Ref, Scalar
+from .fields import CUSTOM, Children, Country, CustomFields, Embedded, Field, Invalid, Kind, Plain, Record, Ref, Scalar
 from .schema import SCHEMA
 from .store import Instance, Unit
 from .view import View
@@ -66,6 +66,8 @@ class Writer:
             if isinstance(field, Ref) and isinstance(value, Mapping):
                 narrowed = self.resolve(unit, holder, SCHEMA[field.to], value)
                 matches = [match for match in matches if match.one(name) is narrowed]
+            elif isinstance(field, Country):
+                matches = [match for match in matches if match.values.get(name) == _country(value)]
             elif name in kind.keys[1:] and given[0] != "id":
                 matches = [match for match in matches if match.values.get(name) == value]
         return matches[0] if matches else None
@@ -186,6 +188,10 @@ def _items(raw: Any, root: str) -> list[Any]:
 def true(raw: Any) -> bool:
     """Whether a mark such as `_delete` is set, in JSON or XML."""
     return raw is True or str(raw).lower() == "true"
+
+
+def _country(raw: Any) -> Any:
+    return raw.get("code") if isinstance(raw, Mapping) else raw
 
 
 def _key_value(name: str, raw: Any) -> Any:

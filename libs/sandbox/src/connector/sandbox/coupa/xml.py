@@ -32,11 +32,14 @@ def decode(text: bytes) -> dict[str, Any]:
 
     Raises `ValueError` where the text is not XML.
     """
+    if b"<!DOCTYPE" in text:
+        raise ValueError("a document type is not accepted")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
     try:
-        content = _content(etree.fromstring(text, parser))
+        root = etree.fromstring(text, parser)
     except etree.XMLSyntaxError:
         raise ValueError("not well-formed") from None
+    content = _content(root)
     return content if isinstance(content, dict) else {}
 
 
