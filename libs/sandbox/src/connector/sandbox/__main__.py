@@ -22,15 +22,20 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a switch of the sandbox")
+    parser.add_argument(
+        "--tls", nargs=2, metavar=("CERT", "KEY"), help="PEM files; serves the vendor's paths over https"
+    )
     arguments = parser.parse_args(argv)
     from .core.clock import SandboxClock
-    from .core.sandbox import serve
+    from .core.sandbox import Certificate, serve
 
     room = importlib.import_module(f"connector.sandbox.{arguments.system}")
     overrides = {name: json.loads(value) for name, value in (item.split("=", 1) for item in arguments.set)}
     sandbox = room.create(clock=SandboxClock(), seed=arguments.seed, **overrides)
     extra_ports = {name: int(port) for name, port in (item.split("=", 1) for item in arguments.extra_port)}
-    asyncio.run(serve(sandbox, port=arguments.port, control_port=arguments.control_port, extra_ports=extra_ports))
+    certificate = Certificate(*arguments.tls) if arguments.tls else None
+    ports = {"port": arguments.port, "control_port": arguments.control_port}
+    asyncio.run(serve(sandbox, **ports, extra_ports=extra_ports, certificate=certificate))
 
 
 if __name__ == "__main__":

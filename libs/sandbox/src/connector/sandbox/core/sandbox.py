@@ -48,7 +48,7 @@ class Sandbox:
     """Told the base URL of each extra origin, by name, before the first request."""
 
     def control(self) -> Starlette:
-        """`GET /health /calls /store /settings`, `POST /clock /faults /settings /act/{name}`, `DELETE /faults /calls`."""
+        """`GET /health /calls /store /settings`, `POST /clock /faults /settings /act/{name}`, `DELETE /faults /calls`"""
 
         async def health(_: Request) -> Response:
             return JSONResponse({"system": self.system, "time": self.faults.clock.now().isoformat()})
@@ -111,7 +111,7 @@ class _AbortableProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self.scope.setdefault("extensions", {})[ABORT_EXTENSION] = self.transport.abort  # type: ignore[typeddict-item]
+        self.scope.setdefault("extensions", {})[ABORT_EXTENSION] = self.transport.abort  # type: ignore[assignment]
 
 
 def loopback_socket(port: int = 0) -> socket.socket:
@@ -121,41 +121,59 @@ def loopback_socket(port: int = 0) -> socket.socket:
     return sock
 
 
-def _server(app: Any) -> uvicorn.Server:
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """PEM files with which the vendor's paths are served over TLS; the control port stays plain."""
+
+    cert_file: str
+    key_file: str
+
+
+def _server(app: Any, certificate: Certificate | None) -> uvicorn.Server:
     config = uvicorn.Config(
         app, http=_AbortableProtocol, loop="uvloop", log_config=None, access_log=False, lifespan="off",
         timeout_graceful_shutdown=1,
+        ssl_certfile=certificate.cert_file if certificate else None,
+        ssl_keyfile=certificate.key_file if certificate else None,
     )  # fmt: skip
     return uvicorn.Server(config)
 
 
-def _url(sock: socket.socket) -> str:
-    return f"http://127.0.0.1:{sock.getsockname()[1]}"
+def _url(sock: socket.socket, certificate: Certificate | None = None) -> str:
+    return f"{'https' if certificate else 'http'}://127.0.0.1:{sock.getsockname()[1]}"
 
 
 async def serve(
-    sandbox: Sandbox, *, port: int = 0, control_port: int = 0, extra_ports: Mapping[str, int] | None = None
+    sandbox: Sandbox,
+    *,
+    port: int = 0,
+    control_port: int = 0,
+    extra_ports: Mapping[str, int] | None = None,
+    certificate: Certificate | None = None,
 ) -> None:
     """Serve one vendor on loopback until stopped; print its addresses and credentials as one line of JSON first."""
     vendor, control = loopback_socket(port), loopback_socket(control_port)
     extra = {name: loopback_socket((extra_ports or {}).get(name, 0)) for name in sandbox.extra_apps}
-    base_url = _url(vendor)
-    extra_urls = {name: _url(sock) for name, sock in extra.items()}
+    base_url = _url(vendor, certificate)
+    extra_urls = {name: _url(sock, certificate) for name, sock in extra.items()}
     sandbox.set_base_url(base_url)
     for name, url in extra_urls.items():
         sandbox.set_extra_url(name, url)
     line: dict[str, Any] = {"system": sandbox.system, "base_url": base_url, "control_url": _url(control)}
     if extra_urls:
         line["extra_urls"] = extra_urls
-    served = [(vendor, sandbox.faults.wrap(sandbox.app)), (control, sandbox.control())]
-    served += [(sock, sandbox.faults.wrap(sandbox.extra_apps[name])) for name, sock in extra.items()]
-    for sock, _ in served:
+    servers = [
+        (vendor, _server(sandbox.faults.wrap(sandbox.app), certificate)),
+        (control, _server(sandbox.control(), None)),
+        *((sock, _server(sandbox.faults.wrap(sandbox.extra_apps[name]), certificate)) for name, sock in extra.items()),
+    ]
+    for sock, _ in servers:
         sock.listen(2048)
     sys.stdout.write(json.dumps({**line, "credentials": dict(sandbox.credentials(base_url))}) + "\n")
     sys.stdout.flush()
     background = asyncio.ensure_future(sandbox.run())
     try:
-        await asyncio.gather(*(_server(app).serve(sockets=[sock]) for sock, app in served))
+        await asyncio.gather(*(server.serve(sockets=[sock]) for sock, server in servers))
     finally:
         background.cancel()
         with contextlib.suppress(asyncio.CancelledError):
