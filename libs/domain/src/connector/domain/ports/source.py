@@ -58,13 +58,15 @@ class SweepPage:
 
     `keys` become due like notices (class catch-up or backfill); `rows` are whole documents that came with the page
     and need no second read. `cursor` is stored only after all of the page is acknowledged by Kafka or recorded as due;
-    None as `cursor` means nothing to remember. `more` asks for the next page at once.
+    None as `cursor` means nothing to remember. `more` asks for the next page at once. `restart` names jobs whose cursors
+    are void (the vendor numbered its feed anew): they start from the beginning.
     """
 
     keys: Sequence[Notice] = ()
     rows: Mapping[Entity, Sequence[Read]] = field(default_factory=dict)
     cursor: str | None = None
     more: bool = False
+    restart: Sequence[str] = ()
 
 
 class Stamp(Protocol):
