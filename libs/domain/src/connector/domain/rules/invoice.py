@@ -77,9 +77,7 @@ def vat_is_sum_of_breakdown(invoice: Invoice) -> Iterator[Reason]:
         return
     total = sum((row.tax_amount for row in invoice.vat_breakdown), _ZERO)
     if total != stated:
-        yield _differs(
-            "br-co-14", "totals.vat", "The VAT of the rates does not sum to the document's VAT", total, stated
-        )
+        yield _differs("br-co-14", "totals.vat", "The rates' VAT does not sum to the document's", total, stated)
 
 
 def gross_is_net_plus_vat(invoice: Invoice) -> Iterator[Reason]:
@@ -93,7 +91,7 @@ def gross_is_net_plus_vat(invoice: Invoice) -> Iterator[Reason]:
 
 
 def payable_is_what_is_left_of_gross(invoice: Invoice) -> Iterator[Reason]:
-    """BR-CO-16, with withholding: payable = gross - prepaid - withholding + rounding; what is not stated counts as 0."""
+    """BR-CO-16: payable = gross - prepaid - withholding + rounding; of the last three, what is not stated is 0."""
     totals = invoice.totals
     if totals.payable is None or totals.gross is None:
         return
@@ -125,7 +123,7 @@ def sign_follows_type(invoice: Invoice) -> Iterator[Reason]:
         shown = "unknown" if gross is None else f"{gross:f}"
         yield Reason(
             code="credit-sign",
-            message=f"Type {invoice.type_code} with effect {invoice.effect} and a total of {shown}: flag and sign conflict.",
+            message=f"Type {invoice.type_code}, effect {invoice.effect} and a total of {shown} contradict each other.",
             fix="Make it a credit note with a credit total, or an invoice, in the source system.",
             field="type_code",
         )

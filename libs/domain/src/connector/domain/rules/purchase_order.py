@@ -61,7 +61,7 @@ def line_net_is_quantity_times_price(order: PurchaseOrder) -> Iterator[Reason]:
         if expected != line.net_amount:
             yield Reason(
                 code="order-line-net",
-                message=f"Line {line.line_number}: quantity times price is {expected:f}, booked are {line.net_amount:f}.",
+                message=f"Line {line.line_number}: quantity times price is {expected:f}, booked {line.net_amount:f}.",
                 fix=_FIX,
                 field=f"lines[{line.line_number}].net_amount",
                 severity="warn",

@@ -1,9 +1,9 @@
 """Exact's REST interface: queries, pages, envelopes, and values as they are meant.
 
 Exact answers in OData v2 style JSON: rows under `d` (a list, `d.results`, or one object), instants as `/Date(ms)/`,
-codes padded to fixed widths, fractions as numbers. Rows leave here with Exact's field names and plain values: fractions as
-text exactly as on the wire, instants as naive ISO text in Exact's own wall-clock time (Amsterdam), codes stripped, expanded
-collections as lists.
+codes padded to fixed widths, fractions as numbers. Rows leave here with Exact's field names and plain values: fractions
+as text exactly as on the wire, instants as naive ISO text in Exact's own wall-clock time (Amsterdam), codes stripped,
+expanded collections as lists.
 """
 
 import json
@@ -111,11 +111,12 @@ class ExactClient:
     ) -> list[Row]:
         """Rows whose `field` is one of `literals`, in as few calls as URLs allow. `extra` is joined by `and`."""
         rows: list[Row] = []
-        for chunk in self._chunks(query, field, literals, extra):
+        for chunk in self.chunks(query, field, literals, extra):
             rows.extend(await self.rows(chunk, traffic))
         return rows
 
-    def _chunks(self, query: Query, field: str, literals: Sequence[str], extra: str) -> Iterable[Query]:
+    def chunks(self, query: Query, field: str, literals: Sequence[str], extra: str = "") -> Iterable[Query]:
+        """The queries it takes to ask for all of `literals`, none of them too long for a URL."""
         size = KEYS_PER_FILTER
         start = 0
         while start < len(literals):
@@ -150,6 +151,14 @@ class ExactClient:
 
     async def delete(self, endpoint: str, key: str, traffic: TrafficClass) -> None:
         await self.send("DELETE", endpoint, f"{self._root}/{endpoint}({guid(key)})", traffic)
+
+    async def me(self, traffic: TrafficClass) -> Row:
+        """Who the token belongs to. Exact does not count this call."""
+        query = Query("current/Me", ("UserID", "UserName", "CurrentDivision", "ServerUtcOffset"))
+        answer = await self.send(
+            "GET", query.endpoint, f"{self._settings.base_url}/api/v1/current/Me?{query.text()}", traffic
+        )
+        return _unwrap(answer).rows[0]
 
     async def has_rights(self, endpoint: str, traffic: TrafficClass) -> bool:
         """Exact's own answer whether this user may read an endpoint: without the right lists are silently empty."""

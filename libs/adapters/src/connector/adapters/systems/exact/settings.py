@@ -71,7 +71,7 @@ class Settings(_Closed):
     """Where Exact shall deliver notices; without it no subscriptions are kept and sweeps find everything."""
     company: Company
     purchase_invoices: bool = False
-    """Read logistic invoices too, for order lines on invoices. Only with the purchase module: Exact answers 403 without."""
+    """Read logistic invoices too, for order lines on invoices. Needs the purchase module, else Exact answers 403."""
     sync_feeds: bool = True
     """Off where the package has no sync feed of purchase orders: then `Modified` is swept."""
     expand_lines: bool = True
@@ -81,6 +81,8 @@ class Settings(_Closed):
     """Length of Exact's short quota window; shorter only against the sandbox."""
     processing_s: float = Field(default=120.0, ge=0)
     """How long Exact may still carry out a write whose answer was lost. Not stated by Exact."""
+    catch_up_s: float = Field(default=300.0, gt=0)
+    """How often the change feeds are swept for what notices missed; each sweep costs about five calls."""
     reference_cache_s: float = Field(default=300.0, ge=0)
     """How long a joined reference value serves further documents before it is read again."""
 

@@ -10,7 +10,7 @@ from connector.domain.documents.invoice import LinkStrength
 from connector.domain.reasons import Reason
 
 from .accounts import account_of, no_account
-from .values import HUNDRED, ZERO, Json, amount, day, decimal, joined, percent, quantity
+from .values import HUNDRED, ZERO, Json, amount, day, decimal, joined, percent, quantity, total
 from .vat import VatCode, part_of, vat_code
 
 
@@ -32,39 +32,23 @@ class Figures:
 
     @property
     def lines_sum(self) -> Decimal | None:
-        total = ZERO
-        for line in self.lines:
-            if line.net is None:
-                return None
-            total += line.net
-        return total
+        return total(line.net for line in self.lines)
 
     @property
     def net(self) -> Decimal | None:
-        total = self.lines_sum
-        return None if total is None else total - self.discount
+        lines = self.lines_sum
+        return None if lines is None else lines - self.discount
 
     @property
     def owed(self) -> Decimal | None:
-        total = ZERO
-        for line in self.lines:
-            if line.code.owed:
-                if line.vat is None:
-                    return None
-                total += line.vat
-        return total
+        return total(line.vat for line in self.lines if line.code.owed)
 
     @property
     def self_assessed(self) -> Decimal:
         return sum((line.vat or ZERO for line in self.lines if not line.code.owed), ZERO)
 
     def totals(self) -> dict[str, Decimal | None]:
-        total = self.lines_sum
-        return {
-            "lines": total,
-            "allowances": self.discount or None,
-            "net": None if total is None else total - self.discount,
-        }
+        return {"lines": self.lines_sum, "allowances": self.discount or None, "net": self.net}
 
     def breakdown(self) -> list[dict[str, Any]]:
         """VAT by category and rate; empty where a line's category or amount is unknown: it would not be whole."""
@@ -112,8 +96,8 @@ def _entry_figures(row: Json, factor: int, unit: Decimal, resolved: Json, *, by_
 def figures_of_purchase_invoice(invoice: Json, unit: Decimal, resolved: Json) -> Figures:
     """Purchase invoice lines. Exact: Amount reads net of VAT whatever the code; credit invoices are turned positive."""
     rows: Sequence[Json] = invoice["PurchaseInvoiceLines"]
-    total = amount(invoice.get("Amount"), unit) or ZERO
-    factor = -1 if total < 0 else 1
+    gross = amount(invoice.get("Amount"), unit) or ZERO
+    factor = -1 if gross < 0 else 1
     discount = amount(invoice.get("AmountDiscountExclVat"), unit) or ZERO
     return Figures([_invoice_figures(row, factor, unit, resolved) for row in rows], discount)
 

@@ -29,6 +29,7 @@ from .values import (
     plain_decimal,
     quantity,
     supplier_of,
+    total,
 )
 from .vat import vat_code
 
@@ -78,7 +79,7 @@ def translate_order(source: SourceDocument, record: Json) -> Translated:
             "ship_to": ship_to(record),
             "allowances": [{"reason": "discount", "amount": discount}] if discount else [],
             "totals": {
-                "lines": None if None in nets else sum(nets, ZERO),  # type: ignore[arg-type]
+                "lines": total(nets),
                 "net": net,
                 "vat": amount(record.get("VATAmount"), unit),
                 "gross": gross,
@@ -133,7 +134,7 @@ def _less_vat(row: Json, unit: Decimal, resolved: Json) -> Decimal | None:
 
 
 READINGS: tuple[Reading, ...] = (_by_vat_type, _as_is, _less_vat)
-"""Exact does not say whether a line's AmountFC includes VAT: the reading that gives the order's net is the right one."""
+"""Exact does not say whether a line's AmountFC includes VAT: the reading that gives the order's net is right."""
 
 
 def line_nets(
@@ -146,7 +147,8 @@ def line_nets(
     first: list[Decimal | None] | None = None
     for reading in READINGS:
         nets = [reading(row, unit, resolved) for row in rows]
-        if net is None or (None not in nets and sum(nets, ZERO) - discount == net):  # type: ignore[arg-type]
+        lines = total(nets)
+        if net is None or (lines is not None and lines - discount == net):
             return nets
         first = first if first is not None else nets
     return first or []

@@ -43,7 +43,7 @@ ATTRIBUTES: Mapping[ReferenceKind, Mapping[str, str]] = {
 def translate_reference(source: SourceDocument, record: Json) -> Translated:
     kind, _, code = source.native_id.partition("/")
     reference_kind = ReferenceKind(kind)
-    attributes = {
+    attributes: dict[str, str | None] = {
         ours: as_text(record[theirs])
         for theirs, ours in ATTRIBUTES.get(reference_kind, {}).items()
         if record.get(theirs) is not None

@@ -1,6 +1,6 @@
 """Exact's values as ours: amounts, dates, rates, and the joined values a record carries."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -41,6 +41,16 @@ def plain_decimal(value: Decimal) -> Decimal:
     return value if value.as_tuple().exponent <= 0 else value.quantize(Decimal(1))  # type: ignore[operator]
 
 
+def total(values: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; unknown where one of the values is."""
+    result = ZERO
+    for value in values:
+        if value is None:
+            return None
+        result += value
+    return result
+
+
 def quantity(value: str | int | None) -> Decimal | None:
     return None if value is None else plain_decimal(Decimal(value))
 
@@ -55,8 +65,8 @@ def instant(value: str | None) -> datetime | None:
 
 
 def exchange_rate(rate: str | int | None, foreign: Decimal | None, accounting: Decimal | None) -> Decimal | None:
-    """Accounting units per document unit. Exact: AmountDC = AmountFC x rate; where the amounts say that it is the other way
-    round, the inverse."""
+    """Accounting units per document unit. Exact: AmountDC = AmountFC x rate; where the amounts say that it is the other
+    way round, the inverse."""
     if rate is None:
         return None
     value = Decimal(rate)
