@@ -88,6 +88,15 @@ async def hook(procore, version="v2", project=None, events=(("Purchase Order Con
     return created.json()
 
 
+async def deliveries_of(procore, made, status, count):
+    """The deliveries in this state, once there are `count` of them."""
+    path = f"{HOOKS}/{made['id']}/deliveries"
+    async with asyncio.timeout(5):
+        while len(rows := await procore.get(path, **{"filters[status]": status})) < count:  # noqa: ASYNC110 nobody tells
+            await asyncio.sleep(0.01)
+    return rows
+
+
 @pytest.mark.parametrize("version", ["v2", "v3", "v4"])
 async def test_each_payload_version_carries_ids_only(listening, receiver, version):
     procore = await listening()
@@ -164,7 +173,7 @@ async def test_a_failed_or_slow_notice_is_sent_again_before_the_next_one(listeni
     await receiver.until(4)
     ids = [body["id"] for body in receiver.bodies]
     assert ids[0] == ids[1] == ids[2] != ids[3]
-    deliveries = await procore.get(f"{HOOKS}/{made['id']}/deliveries", **{"filters[status]": "successful"})
+    deliveries = await deliveries_of(procore, made, "successful", 2)
     assert [row["attempts"] for row in deliveries] == [3, 1]
 
 
@@ -173,10 +182,7 @@ async def test_after_the_retry_period_the_queue_is_discarded_and_the_hook_recove
     made = await hook(procore, events=[("Purchase Order Contracts", "create")])
     receiver.answers = [500] * 30
     await procore.sync([{"origin_id": "EXO:1"}, {"origin_id": "EXO:2"}])
-    path = f"{HOOKS}/{made['id']}/deliveries"
-    async with asyncio.timeout(5):
-        while len(await procore.get(path, **{"filters[status]": "discarded"})) < 2:  # noqa: ASYNC110 nobody is told
-            await asyncio.sleep(0.01)
+    await deliveries_of(procore, made, "discarded", 2)
     receiver.answers = []
     seen = len(receiver.requests)
     await procore.sync([{"origin_id": "EXO:3"}])
