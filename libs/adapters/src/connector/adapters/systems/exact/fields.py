@@ -11,11 +11,11 @@ INVOICE_LINES = "purchase/PurchaseInvoiceLines"
 ACCOUNTS = "crm/Accounts"
 
 ORDER_FIELDS = (
-    "PurchaseOrderID", "OrderNumber", "Division", "OrderDate", "ReceiptDate", "Supplier", "SupplierCode", "SupplierName",
-    "Currency", "ExchangeRate", "AmountFC", "AmountDC", "AmountFCExclVat", "VATAmount", "AmountDiscountExclVat",
-    "Description", "YourRef", "PaymentCondition", "PaymentConditionDescription", "PurchaseAgent", "PurchaseAgentFullName",
-    "WarehouseCode", "WarehouseDescription", "OrderStatus", "ReceiptStatus", "InvoiceStatus", "ApprovalStatus", "Source",
-    "PurchaseOrderLineCount", "Created", "Modified",
+    "PurchaseOrderID", "OrderNumber", "Division", "OrderDate", "ReceiptDate", "Supplier", "SupplierCode",
+    "SupplierName", "Currency", "ExchangeRate", "AmountFC", "AmountDC", "AmountFCExclVat", "VATAmount",
+    "AmountDiscountExclVat", "Description", "YourRef", "PaymentCondition", "PaymentConditionDescription",
+    "PurchaseAgent", "PurchaseAgentFullName", "WarehouseCode", "WarehouseDescription", "OrderStatus", "ReceiptStatus",
+    "InvoiceStatus", "ApprovalStatus", "Source", "PurchaseOrderLineCount", "Created", "Modified",
 )  # fmt: skip
 ORDER_LINE_FIELDS = (
     "ID", "LineNumber", "Item", "ItemCode", "ItemDescription", "SupplierItemCode", "Description", "Quantity",
@@ -24,26 +24,28 @@ ORDER_LINE_FIELDS = (
 )  # fmt: skip
 ENTRY_FIELDS = (
     "EntryID", "EntryNumber", "Division", "Journal", "Type", "Status", "Reversal", "EntryDate", "DueDate", "YourRef",
-    "Supplier", "SupplierName", "Currency", "Rate", "AmountFC", "AmountDC", "VATAmountFC", "VATAmountDC", "Description",
-    "PaymentCondition", "PaymentConditionDescription", "PaymentReference", "OrderNumber", "Document", "DocumentSubject",
-    "ReportingYear", "ReportingPeriod", "ExternalLinkReference", "Created", "Modified",
+    "Supplier", "SupplierName", "Currency", "Rate", "AmountFC", "AmountDC", "VATAmountFC", "VATAmountDC",
+    "Description", "PaymentCondition", "PaymentConditionDescription", "PaymentReference", "OrderNumber", "Document",
+    "DocumentSubject", "ReportingYear", "ReportingPeriod", "ExternalLinkReference", "Created", "Modified",
 )  # fmt: skip
 ENTRY_LINE_FIELDS = (
     "ID", "LineNumber", "GLAccountCode", "GLAccountDescription", "Description", "AmountFC", "VATAmountFC", "VATCode",
     "VATNonDeductiblePercentage", "CostCenter", "CostUnit", "Project", "From", "To", "WithholdingAmountDC",
 )  # fmt: skip
 INVOICE_FIELDS = (
-    "ID", "Journal", "EntryNumber", "Type", "YourRef", "Supplier", "Amount", "AmountFCExclVat", "AmountDiscountExclVat",
+    "ID", "Journal", "EntryNumber", "Type", "YourRef", "Supplier", "Amount", "AmountFCExclVat",
+    "AmountDiscountExclVat",
 )  # fmt: skip
 INVOICE_LINE_FIELDS = (
-    "ID", "LineNumber", "Item", "PurchaseOrderLine", "Quantity", "Unit", "UnitPrice", "NetPrice", "Amount", "VATAmount",
-    "VATCode", "CostCenter", "CostUnit", "Project", "Description",
+    "ID", "LineNumber", "Item", "PurchaseOrderLine", "Quantity", "Unit", "UnitPrice", "NetPrice", "Amount",
+    "VATAmount", "VATCode", "CostCenter", "CostUnit", "Project", "Description",
 )  # fmt: skip
 ACCOUNT_FIELDS = (
-    "ID", "Code", "Division", "Name", "SearchCode", "IsSupplier", "Status", "Blocked", "StartDate", "EndDate", "VATNumber",
-    "ChamberOfCommerce", "PeppolIdentifier", "GlnNumber", "AddressLine1", "AddressLine2", "AddressLine3", "Postcode",
-    "City", "State", "Country", "Email", "Phone", "Website", "Language", "PurchaseCurrency", "PurchaseVATCode",
-    "PaymentConditionPurchase", "PaymentConditionPurchaseDescription", "GLAccountPurchase", "Created", "Modified",
+    "ID", "Code", "Division", "Name", "SearchCode", "IsSupplier", "Status", "Blocked", "StartDate", "EndDate",
+    "VATNumber", "ChamberOfCommerce", "PeppolIdentifier", "GlnNumber", "AddressLine1", "AddressLine2", "AddressLine3",
+    "Postcode", "City", "State", "Country", "Email", "Phone", "Website", "Language", "PurchaseCurrency",
+    "PurchaseVATCode", "PaymentConditionPurchase", "PaymentConditionPurchaseDescription", "GLAccountPurchase",
+    "Created", "Modified",
 )  # fmt: skip
 """No bank data: no flow of this source needs it."""
 

@@ -1,8 +1,8 @@
 """Reference values joined to documents under `resolved`, each read once for as many documents as need it.
 
-A document's joins are found in rounds: what it names itself (items, accounts, codes), then what those name (item groups,
-GL accounts). Values are kept for `reference_cache_s`; a changed one reaches documents read after that, and the sweep of
-reference data tells the writers at once.
+A document's joins are found in rounds: what it names itself (items, accounts, codes), then what those name (item
+groups, GL accounts). Values are kept for `reference_cache_s`; a changed one reaches documents read after that, and the
+sweep of reference data tells the writers at once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

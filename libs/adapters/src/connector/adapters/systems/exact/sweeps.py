@@ -237,8 +237,10 @@ class Sweeps:
         rows = await self._client.rows(query, traffic)
         if not rows:
             raise ReauthorisationNeeded(
-                f"Exact shows this user no division {self._settings.division}: give the user access, or authorise
-                again." ) return rows[0]
+                f"Exact shows this user no division {self._settings.division}: "
+                "give the user access, or authorise again."
+            )
+        return rows[0]
 
     def _refuse_wrong(self, division: Row) -> None:
         number, currency = self._settings.division, division.get("Currency")
