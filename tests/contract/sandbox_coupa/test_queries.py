@@ -73,6 +73,7 @@ async def test_an_invalid_query_is_refused_but_junk_is_not(stocked):
     for query in (
         {"updated-at[gt]": "2026-01-01T00:00:00 02:00"},
         {"nonsense": "1"},
+        {"custom_fields[undeclared]": "1"},
         {"created-at[contains]": "2026"},
         {"limit": "x"},
     ):

@@ -108,7 +108,7 @@ def settle_account(unit: Unit, account: Record) -> None:
     chart = account.one("account-type")
     if chart is None:
         return
-    if chart.flag("dynamic-flag") and account in unit.created and unit.settings.reject_account_post_on_dynamic_chart:
+    if chart.flag("dynamic-flag") and unit.is_new(account) and unit.settings.reject_account_post_on_dynamic_chart:
         unit.fail(
             "account", "can't be created on a dynamic chart of accounts: it comes into being from its lookup values"
         )

@@ -8,7 +8,7 @@ ENDED = ("successful", "failed")
 
 
 def settle_run(unit: Unit, run: Record) -> None:
-    if run in unit.created:
+    if unit.is_new(run):
         unit.set(run, "status", "pending")
 
 

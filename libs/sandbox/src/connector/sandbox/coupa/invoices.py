@@ -23,7 +23,7 @@ LINE_KIND = {"InvoiceQuantityLine": "OrderQuantityLine", "InvoiceAmountLine": "O
 
 
 def settle_invoice(unit: Unit, invoice: Record) -> None:
-    new = invoice in unit.created
+    new = unit.is_new(invoice)
     if new:
         unit.set(invoice, "status", "draft")
         unit.set(invoice, "channel", "api")

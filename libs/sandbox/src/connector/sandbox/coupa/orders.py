@@ -59,7 +59,7 @@ def _settle_split(unit: Unit, line: Record) -> None:
 
 
 def settle_order(unit: Unit, order: Record) -> None:
-    new = order in unit.created
+    new = unit.is_new(order)
     if new:
         _check_creation(unit, order)
     _default_currency(unit, order)
@@ -163,7 +163,7 @@ def _needs_new_version(unit: Unit, order: Record) -> bool:
     for record in unit.written():
         if record.kind is not ORDER_LINE or record.owner is not order:
             continue
-        if record in unit.created or record.deleted:
+        if unit.is_new(record) or record.deleted:
             return True
         if any(unit.before(record, name) != record.values.get(name) for name in NEW_VERSION):
             return True

@@ -26,6 +26,8 @@ CONTROLS = frozenset(
 )
 TEXT_OPS = frozenset({"contains", "starts_with", "ends_with"})
 OPERATORS = TEXT_OPS | {"gt", "lt", "gt_or_eq", "lt_or_eq", "not_eq", "in", "not_in", "blank"}
+FEW = 20
+"""So few candidates that looking for a better index is not worth it."""
 ATTRIBUTE = re.compile(r"([A-Za-z][\w-]*)((?:\[[\w-]+\])*)")
 
 
@@ -122,6 +124,8 @@ class Search:
                 raise InvalidQuery(f"Invalid query: unknown attribute {key}")
             return None
         path, field = located
+        if path[0] == CUSTOM and path[1] not in self._instance.settings.custom_fields.get(kind.path, {}):
+            raise InvalidQuery(f"Invalid query: unknown attribute {key}")
         if op in TEXT_OPS | {"blank"} and isinstance(field, Moment):
             raise InvalidQuery(f"Invalid query: {op} can't be used on the datetime {key}")
         return Condition(path, op, _operand(field, op, key, value))
@@ -133,10 +137,15 @@ class Search:
     def _candidates(self, kind: Kind, conditions: list[Condition]) -> Iterable[Record]:
         """The smallest set an index offers, in id order; all records if none does."""
         collection = self._instance[kind.path]
-        sets = [found for condition in conditions if (found := self._indexed(kind, condition)) is not None]
-        if sets:
-            smallest = min(sets, key=len)
-            return (smallest[key] for key in sorted(smallest))
+        smallest: Mapping[int, Record] | None = None
+        for condition in sorted(conditions, key=lambda condition: len(condition.path)):
+            if smallest is not None and len(smallest) <= FEW:
+                break
+            found = self._indexed(kind, condition)
+            if found is not None and (smallest is None or len(found) < len(smallest)):
+                smallest = found
+        if smallest is not None:
+            return [smallest[key] for key in sorted(smallest)]
         since = [c.operand for c in conditions if c.path == ("updated-at",) and c.op in ("gt", "gt_or_eq")]
         if since:
             fresh = itertools.takewhile(

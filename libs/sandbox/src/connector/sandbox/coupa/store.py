@@ -163,6 +163,7 @@ class Unit:
         """Whether updated-at stays as it was."""
         self.errors: dict[str, list[str]] = {}
         self.created: list[Record] = []
+        self._new: set[int] = set()
         self._before: dict[int, tuple[Record, dict[str, Any], bool]] = {}
 
     @property
@@ -189,11 +190,15 @@ class Unit:
         defaults = {f.name: f.default for f in kind.fields.values() if f.default is not None}
         record = Record(kind, self.instance.next_id(kind.ids), defaults, owner)
         self.created.append(record)
+        self._new.add(id(record))
         return record
+
+    def is_new(self, record: Record) -> bool:
+        return id(record) in self._new
 
     def touch(self, record: Record) -> None:
         """To be called before an object's values are changed."""
-        if id(record) not in self._before and record not in self.created:
+        if id(record) not in self._before and id(record) not in self._new:
             self._before[id(record)] = (record, dict(record.values), record.deleted)
 
     def set(self, record: Record, name: str, value: Any) -> None:
@@ -203,7 +208,7 @@ class Unit:
 
     def before(self, record: Record, name: str) -> Any:
         """The value when the unit began; None for a new object."""
-        if record in self.created:
+        if self.is_new(record):
             return None
         kept = self._before.get(id(record))
         return (kept[1] if kept else record.values).get(name)
@@ -224,14 +229,13 @@ class Unit:
             record.values, record.deleted = values, deleted
 
     def _commit(self) -> None:
-        new = set(map(id, self.created))
         stamped: dict[int, Record] = {}
         for record in self.written():
             for one in self._stamped_with(record):
                 stamped[id(one)] = one
         moment = self.instance.moment()
         for record in stamped.values():
-            self._stamp(record, moment, is_new=id(record) in new)
+            self._stamp(record, moment, is_new=self.is_new(record))
         for record in stamped.values():
             collection = self.instance[record.kind.path]
             if record.deleted:
@@ -239,7 +243,7 @@ class Unit:
             else:
                 collection.put(record, quietly=self.quiet)
         for record in stamped.values():
-            self._tell(record, is_new=id(record) in new)
+            self._tell(record, is_new=self.is_new(record))
 
     def _stamped_with(self, record: Record) -> Iterator[Record]:
         for owner in owners(record):

@@ -69,7 +69,7 @@ class Writer:
             elif isinstance(field, Country):
                 matches = [match for match in matches if match.values.get(name) == _country(value)]
             elif name in kind.keys[1:] and given[0] != "id":
-                matches = [match for match in matches if match.values.get(name) == value]
+                matches = [match for match in matches if match.text(name) == str(value)]
         return matches[0] if matches else None
 
     def _write_unknown(self, unit: Unit, record: Record, name: str, raw: Any) -> None:
