@@ -48,7 +48,9 @@ class Sandbox:
     """Told the base URL of each extra origin, by name, before the first request."""
 
     def control(self) -> Starlette:
-        """`GET /health /calls /store /settings`, `POST /clock /faults /settings /act/{name}`, `DELETE /faults /calls`"""
+        """Serves `GET /health /calls /store /settings`, `POST /clock /faults /settings /act/{name}` and
+        `DELETE /faults /calls`.
+        """
 
         async def health(_: Request) -> Response:
             return JSONResponse({"system": self.system, "time": self.faults.clock.now().isoformat()})
