@@ -1,6 +1,7 @@
 """The contract of `SourceKeys` and `Jobs`, held by memory and PostgreSQL alike."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,18 +20,22 @@ from connector.domain.ports.jobs import Jobs
 from connector.domain.ports.source import JobKind, Notice
 from connector.domain.ports.source_keys import Claimed, Finished, SourceKeys, SweptRow
 
-CONNECTION = ConnectionId("acme", "exact-nl")
 ORDER = Entity.PURCHASE_ORDER
 SWEEP = JobKind("orders", timedelta(minutes=5))
 
 
 @dataclass
 class Stores:
+    connection: ConnectionId
     keys: SourceKeys
     jobs: Jobs
     epoch: int
     over: int
     """An epoch that is lost already."""
+
+
+def _fresh() -> ConnectionId:
+    return ConnectionId("acme", f"exact-{uuid.uuid4().hex[:8]}")
 
 
 def _memory() -> Stores:
@@ -41,7 +46,7 @@ def _memory() -> Stores:
             raise EpochLost("over")
 
     now = lambda: datetime.now(UTC)  # noqa: E731
-    return Stores(MemorySourceKeys(state, now, asyncio.sleep, require), MemoryJobs(state, now, require), 2, 1)
+    return Stores(_fresh(), MemorySourceKeys(state, now, asyncio.sleep, require), MemoryJobs(state, now, require), 2, 1)
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -54,11 +59,12 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
     listener = Listener(url)
     listening = asyncio.create_task(listener.run())
     epochs = PostgresEpochs(database)
-    first = await epochs.take(CONNECTION, Role.READ, "a")
-    second = await epochs.take(CONNECTION, Role.READ, "a")
+    connection = _fresh()
+    first = await epochs.take(connection, Role.READ, "a")
+    second = await epochs.take(connection, Role.READ, "a")
     assert first is not None
     assert second is not None
-    yield Stores(PostgresSourceKeys(database, listener), PostgresJobs(database), second.epoch, first.epoch)
+    yield Stores(connection, PostgresSourceKeys(database, listener), PostgresJobs(database), second.epoch, first.epoch)
     listening.cancel()
     await database.dispose()
 
@@ -70,53 +76,57 @@ def finished(key: Claimed, read_at: datetime, digest: str = "d1", **changes: obj
 
 async def claim_swept(stores: Stores, *ids: str) -> list[Claimed]:
     notices = [Notice(ORDER, native_id) for native_id in ids]
-    await stores.keys.notice(CONNECTION, notices, TrafficClass.CATCH_UP, swept=True)
-    return sorted(await stores.keys.claim(CONNECTION, stores.epoch, 50), key=lambda key: key.native_id)
+    await stores.keys.notice(stores.connection, notices, TrafficClass.CATCH_UP, swept=True)
+    return sorted(await stores.keys.claim(stores.connection, stores.epoch, 50), key=lambda key: key.native_id)
 
 
 async def test_a_notice_is_debounced_and_a_sweep_is_not(stores: Stores) -> None:
-    await stores.keys.notice(CONNECTION, [Notice(ORDER, "po-1")], TrafficClass.LIVE)
-    assert await stores.keys.claim(CONNECTION, stores.epoch, 10) == []
-    due_in = await stores.keys.next_due_in_s(CONNECTION)
+    await stores.keys.notice(stores.connection, [Notice(ORDER, "po-1")], TrafficClass.LIVE)
+    assert await stores.keys.claim(stores.connection, stores.epoch, 10) == []
+    due_in = await stores.keys.next_due_in_s(stores.connection)
     assert due_in is not None
     assert 0.3 < due_in <= 1.0
-    await stores.keys.notice(CONNECTION, [Notice(ORDER, "po-2")], TrafficClass.CATCH_UP, swept=True)
-    assert [key.native_id for key in await stores.keys.claim(CONNECTION, stores.epoch, 10)] == ["po-2"]
+    await stores.keys.notice(stores.connection, [Notice(ORDER, "po-2")], TrafficClass.CATCH_UP, swept=True)
+    assert [key.native_id for key in await stores.keys.claim(stores.connection, stores.epoch, 10)] == ["po-2"]
 
 
 async def test_read_at_only_rises(stores: Stores) -> None:
-    stamps = [await stores.keys.stamp(CONNECTION, stores.epoch) for _ in range(20)]
+    stamps = [await stores.keys.stamp(stores.connection, stores.epoch) for _ in range(20)]
     assert stamps == sorted(set(stamps))
 
 
 async def test_a_claimed_key_is_not_claimed_twice_under_one_epoch(stores: Stores) -> None:
     assert len(await claim_swept(stores, "po-1", "po-2")) == 2
-    assert await stores.keys.claim(CONNECTION, stores.epoch, 10) == []
+    assert await stores.keys.claim(stores.connection, stores.epoch, 10) == []
 
 
 async def test_a_generation_that_rises_during_the_read_keeps_the_key_due(stores: Stores) -> None:
     key, other = await claim_swept(stores, "po-1", "po-2")
-    read_at = await stores.keys.stamp(CONNECTION, stores.epoch)
-    await stores.keys.notice(CONNECTION, [Notice(ORDER, "po-1")], TrafficClass.CATCH_UP, swept=True)
-    still_due = await stores.keys.finish(CONNECTION, stores.epoch, [finished(key, read_at), finished(other, read_at)])
+    read_at = await stores.keys.stamp(stores.connection, stores.epoch)
+    await stores.keys.notice(stores.connection, [Notice(ORDER, "po-1")], TrafficClass.CATCH_UP, swept=True)
+    still_due = await stores.keys.finish(
+        stores.connection, stores.epoch, [finished(key, read_at), finished(other, read_at)]
+    )
     assert still_due == ["po-1"]
-    again = await stores.keys.claim(CONNECTION, stores.epoch, 10)
+    again = await stores.keys.claim(stores.connection, stores.epoch, 10)
     assert [(k.native_id, k.acknowledged_digest, k.produced_at) for k in again] == [("po-1", "d1", read_at)]
 
 
 async def test_live_keys_come_before_older_backfill(stores: Stores) -> None:
-    await stores.keys.notice(CONNECTION, [Notice(ORDER, "old")], TrafficClass.BACKFILL, swept=True)
-    await stores.keys.notice(CONNECTION, [Notice(Entity.INVOICE, "new")], TrafficClass.LIVE, swept=True)
-    claimed = await stores.keys.claim(CONNECTION, stores.epoch, 10)
+    await stores.keys.notice(stores.connection, [Notice(ORDER, "old")], TrafficClass.BACKFILL, swept=True)
+    await stores.keys.notice(stores.connection, [Notice(Entity.INVOICE, "new")], TrafficClass.LIVE, swept=True)
+    claimed = await stores.keys.claim(stores.connection, stores.epoch, 10)
     assert [(key.entity, key.native_id) for key in claimed] == [(Entity.INVOICE, "new")]
 
 
 async def test_a_deletion_claimed_by_the_vendor_is_remembered_until_the_key_is_finished(stores: Stores) -> None:
-    await stores.keys.notice(CONNECTION, [Notice(ORDER, "po-1", deleted=True)], TrafficClass.CATCH_UP, swept=True)
+    await stores.keys.notice(
+        stores.connection, [Notice(ORDER, "po-1", deleted=True)], TrafficClass.CATCH_UP, swept=True
+    )
     (key,) = await claim_swept(stores, "po-1")
     assert key.deleted_hint
-    read_at = await stores.keys.stamp(CONNECTION, stores.epoch)
-    await stores.keys.finish(CONNECTION, stores.epoch, [finished(key, read_at)])
+    read_at = await stores.keys.stamp(stores.connection, stores.epoch)
+    await stores.keys.finish(stores.connection, stores.epoch, [finished(key, read_at)])
     (key,) = await claim_swept(stores, "po-1")
     assert not key.deleted_hint
 
@@ -124,91 +134,91 @@ async def test_a_deletion_claimed_by_the_vendor_is_remembered_until_the_key_is_f
 async def test_a_failed_key_waits_and_shows_as_unreadable_from_the_third_time(stores: Stores) -> None:
     (key,) = await claim_swept(stores, "po-1")
     for attempt in range(3):
-        assert len(await stores.keys.unreadable(CONNECTION)) == 0
-        await stores.keys.fail(CONNECTION, stores.epoch, [key], "HTTP 500: broken", 0.0)
+        assert len(await stores.keys.unreadable(stores.connection)) == 0
+        await stores.keys.fail(stores.connection, stores.epoch, [key], "HTTP 500: broken", 0.0)
         if attempt < 2:
-            (key,) = await stores.keys.claim(CONNECTION, stores.epoch, 10)
-    (unreadable,) = await stores.keys.unreadable(CONNECTION)
+            (key,) = await stores.keys.claim(stores.connection, stores.epoch, 10)
+    (unreadable,) = await stores.keys.unreadable(stores.connection)
     assert (unreadable.native_id, unreadable.message, unreadable.attempts) == ("po-1", "HTTP 500: broken", 3)
 
 
 async def test_a_released_key_is_due_again_without_blame(stores: Stores) -> None:
     keys = await claim_swept(stores, "po-1")
-    await stores.keys.release(CONNECTION, stores.epoch, keys, 0.0)
-    (key,) = await stores.keys.claim(CONNECTION, stores.epoch, 10)
+    await stores.keys.release(stores.connection, stores.epoch, keys, 0.0)
+    (key,) = await stores.keys.claim(stores.connection, stores.epoch, 10)
     assert key.attempts == 0
 
 
 async def test_swept_rows_are_admitted_only_if_new_and_not_being_read(stores: Stores) -> None:
     equal, older, _reading = await claim_swept(stores, "equal", "older", "reading")
-    first = await stores.keys.stamp(CONNECTION, stores.epoch)
-    second = await stores.keys.stamp(CONNECTION, stores.epoch)
+    first = await stores.keys.stamp(stores.connection, stores.epoch)
+    second = await stores.keys.stamp(stores.connection, stores.epoch)
     done = [finished(equal, first, "same"), finished(older, second, "late")]
-    await stores.keys.finish(CONNECTION, stores.epoch, done)
+    await stores.keys.finish(stores.connection, stores.epoch, done)
     rows = [
         SweptRow(ORDER, "equal", second, "same"),
         SweptRow(ORDER, "older", first, "early"),
         SweptRow(ORDER, "reading", second, "x"),
         SweptRow(ORDER, "unknown", second, "x"),
     ]
-    admitted = await stores.keys.admit(CONNECTION, stores.epoch, rows)
+    admitted = await stores.keys.admit(stores.connection, stores.epoch, rows)
     assert [key.native_id for key in admitted] == ["unknown"]
-    backlog = await stores.keys.backlog(CONNECTION)
+    backlog = await stores.keys.backlog(stores.connection)
     assert sum(backlog.values()) == 1
 
 
 async def test_a_changed_setting_makes_exactly_its_users_due(stores: Stores) -> None:
     user, other = await claim_swept(stores, "a", "b")
-    read_at = await stores.keys.stamp(CONNECTION, stores.epoch)
+    read_at = await stores.keys.stamp(stores.connection, stores.epoch)
     done = [finished(user, read_at, uses=("vat/21", "vat/9")), finished(other, read_at, uses=("vat/0",))]
-    await stores.keys.finish(CONNECTION, stores.epoch, done)
-    assert await stores.keys.touch(CONNECTION, ["vat/9"]) == 1
-    (key,) = await stores.keys.claim(CONNECTION, stores.epoch, 10)
+    await stores.keys.finish(stores.connection, stores.epoch, done)
+    assert await stores.keys.touch(stores.connection, ["vat/9"]) == 1
+    (key,) = await stores.keys.claim(stores.connection, stores.epoch, 10)
     assert (key.native_id, key.traffic) == ("a", TrafficClass.BACKFILL)
 
 
 async def test_what_sweeps_caught_is_counted(stores: Stores) -> None:
     keys = await claim_swept(stores, "a", "b")
-    read_at = await stores.keys.stamp(CONNECTION, stores.epoch)
-    await stores.keys.finish(CONNECTION, stores.epoch, [finished(key, read_at, caught=True) for key in keys])
-    assert await stores.keys.caught(CONNECTION) == 2
+    read_at = await stores.keys.stamp(stores.connection, stores.epoch)
+    await stores.keys.finish(stores.connection, stores.epoch, [finished(key, read_at, caught=True) for key in keys])
+    assert await stores.keys.caught(stores.connection) == 2
 
 
 async def test_a_reader_without_its_epoch_can_change_nothing(stores: Stores) -> None:
     (key,) = await claim_swept(stores, "po-1")
-    read_at = await stores.keys.stamp(CONNECTION, stores.epoch)
-    await stores.jobs.ensure(CONNECTION, [SWEEP])
+    read_at = await stores.keys.stamp(stores.connection, stores.epoch)
+    await stores.jobs.ensure(stores.connection, [SWEEP])
     for attempt in (
-        stores.keys.stamp(CONNECTION, stores.over),
-        stores.keys.claim(CONNECTION, stores.over, 1),
-        stores.keys.admit(CONNECTION, stores.over, [SweptRow(ORDER, "x", read_at, "d")]),
-        stores.keys.finish(CONNECTION, stores.over, [finished(key, read_at)]),
-        stores.keys.fail(CONNECTION, stores.over, [key], "late", 0.0),
-        stores.jobs.claim(CONNECTION, stores.over),
-        stores.jobs.advance(CONNECTION, stores.over, "orders", "9"),
+        stores.keys.stamp(stores.connection, stores.over),
+        stores.keys.claim(stores.connection, stores.over, 1),
+        stores.keys.admit(stores.connection, stores.over, [SweptRow(ORDER, "x", read_at, "d")]),
+        stores.keys.finish(stores.connection, stores.over, [finished(key, read_at)]),
+        stores.keys.fail(stores.connection, stores.over, [key], "late", 0.0),
+        stores.jobs.claim(stores.connection, stores.over),
+        stores.jobs.advance(stores.connection, stores.over, "orders", "9"),
     ):
         with pytest.raises(EpochLost):
             await attempt
-    assert await stores.keys.next_due_in_s(CONNECTION) is not None
+    assert await stores.keys.next_due_in_s(stores.connection) is not None
 
 
 async def test_a_job_runs_at_start_keeps_its_cursor_and_comes_back_after_its_interval(stores: Stores) -> None:
     often = JobKind("often", timedelta(milliseconds=50))
-    await stores.jobs.ensure(CONNECTION, [often, JobKind("later", timedelta(hours=1), at_start=False)])
-    job = await stores.jobs.claim(CONNECTION, stores.epoch)
+    await stores.jobs.ensure(stores.connection, [often, JobKind("later", timedelta(hours=1), at_start=False)])
+    job = await stores.jobs.claim(stores.connection, stores.epoch)
     assert job is not None
     assert (job.kind, job.cursor) == ("often", None)
-    await stores.jobs.advance(CONNECTION, stores.epoch, "often", "42")
-    await stores.jobs.finish(CONNECTION, stores.epoch, "often")
-    assert await stores.jobs.claim(CONNECTION, stores.epoch) is None
+    await stores.jobs.advance(stores.connection, stores.epoch, "often", "42")
+    await stores.jobs.finish(stores.connection, stores.epoch, "often")
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is None
     await asyncio.sleep(0.1)
     assert await stores.jobs.schedule() == 1
-    again = await stores.jobs.claim(CONNECTION, stores.epoch)
+    again = await stores.jobs.claim(stores.connection, stores.epoch)
     assert again is not None
     assert again.cursor == "42"
-    await stores.jobs.fail(CONNECTION, stores.epoch, "often", "vendor away", 60.0)
-    assert await stores.jobs.claim(CONNECTION, stores.epoch) is None
-    assert [(s.kind, s.error, s.attempts) for s in await stores.jobs.states(CONNECTION)][1] == (
+    await stores.jobs.fail(stores.connection, stores.epoch, "often", "vendor away", 60.0)
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is None
+    assert [(s.kind, s.error, s.attempts) for s in await stores.jobs.states(stores.connection)][1] == (
         "often",
         "vendor away",
         1,
@@ -216,11 +226,11 @@ async def test_a_job_runs_at_start_keeps_its_cursor_and_comes_back_after_its_int
 
 
 async def test_a_requested_job_is_due_now_and_a_stale_kind_disappears(stores: Stores) -> None:
-    await stores.jobs.ensure(CONNECTION, [JobKind("later", timedelta(hours=1), at_start=False), SWEEP])
-    await stores.jobs.ensure(CONNECTION, [JobKind("later", timedelta(hours=1), at_start=False)])
-    assert await stores.jobs.claim(CONNECTION, stores.epoch) is None
-    assert await stores.jobs.request(CONNECTION, "later", cursor="7")
-    assert not await stores.jobs.request(CONNECTION, "orders")
-    job = await stores.jobs.claim(CONNECTION, stores.epoch)
+    await stores.jobs.ensure(stores.connection, [JobKind("later", timedelta(hours=1), at_start=False), SWEEP])
+    await stores.jobs.ensure(stores.connection, [JobKind("later", timedelta(hours=1), at_start=False)])
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is None
+    assert await stores.jobs.request(stores.connection, "later", cursor="7")
+    assert not await stores.jobs.request(stores.connection, "orders")
+    job = await stores.jobs.claim(stores.connection, stores.epoch)
     assert job is not None
     assert (job.kind, job.cursor) == ("later", "7")

@@ -72,8 +72,8 @@ _CLAIM = text(
        set claimed_epoch = :epoch, claimed_generation = k.generation
       from picked p
      where k.tenant = :tenant and k.connection = :connection and k.entity = p.entity and k.native_id = p.native_id
-    returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts, k.acknowledged_digest,
-              k.produced_at, k.noticed_generation = k.generation as noticed
+    returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts,
+              k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed
     """
 )
 
@@ -96,8 +96,8 @@ _ADMIT = text(
              order by 1, 2) r
     on conflict (tenant, connection, entity, native_id) do update
        set claimed_epoch = :epoch, claimed_generation = k.generation
-    returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts, k.acknowledged_digest,
-              k.produced_at, k.noticed_generation = k.generation as noticed
+    returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts,
+              k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed
     """
 )
 
@@ -106,7 +106,7 @@ _FINISH = text(
     update source_key k
        set acknowledged_digest = f.digest,
            produced_at = case when f.produced then f.read_at else k.produced_at end,
-           uses = string_to_array(nullif(f.uses, ''), ','),
+           uses = coalesce(string_to_array(nullif(f.uses, ''), ','), '{}'),
            missing = f.missing,
            claimed_epoch = null, attempts = 0, error = null, failed_since = null,
            deleted_hint = case when k.generation = f.generation then false else k.deleted_hint end,
