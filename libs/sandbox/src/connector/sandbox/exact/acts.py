@@ -116,7 +116,7 @@ def _approval(desk: Desk, status: int) -> Doing:
 
 
 def _movement(desk: Desk, field: str) -> Doing:
-    """Receive or invoice: `lines` with LineNumber or ID and `quantity` in purchase units; without it, all that is due."""
+    """Receive or invoice `lines` (LineNumber or ID, and `quantity` in purchase units); without it, all that is left."""
 
     def act(payload: Payload) -> Row:
         division = desk.division(payload)

@@ -84,6 +84,7 @@ class Webhooks:
         self._drops: list[_PlannedDrop] = []
         self._due: list[tuple[float, int, _Notice]] = []
         self._serial = 0
+        self._under_way = 0
         self._wake = asyncio.Event()
         world.notify = self.notify
 
@@ -190,8 +191,8 @@ class Webhooks:
 
     @property
     def pending(self) -> int:
-        """Notices not yet delivered or given up (those under way not counted)."""
-        return len(self._due)
+        """Notices not yet delivered or given up."""
+        return len(self._due) + self._under_way
 
     # Delivery
 
@@ -206,8 +207,8 @@ class Webhooks:
                     slots.release()
                     continue
                 _, _, notice = heapq.heappop(self._due)
-                task = deliveries.create_task(self._deliver(notice))
-                task.add_done_callback(lambda _: slots.release())
+                self._under_way += 1
+                deliveries.create_task(self._deliver(notice, slots))
 
     async def _until_due(self) -> None:
         while True:
@@ -228,7 +229,14 @@ class Webhooks:
                     with contextlib.suppress(asyncio.CancelledError):
                         await waiting
 
-    async def _deliver(self, notice: _Notice) -> None:
+    async def _deliver(self, notice: _Notice, slots: asyncio.Semaphore) -> None:
+        try:
+            await self._try(notice)
+        finally:
+            self._under_way -= 1
+            slots.release()
+
+    async def _try(self, notice: _Notice) -> None:
         notice.tries += 1
         self.counts["posted"] += 1
         try:
