@@ -172,11 +172,15 @@ class TokenKeeper:
         life_s = (row.expires_at - row.now).total_seconds() if row.expires_at else 0.0
         return Grant(pair["access_token"], life_s, pair["refresh_token"])
 
-    def seal(self, connection: ConnectionId, auth: SystemAuth, grant: Grant, account: str | None = None) -> NewPair:
-        """A grant, ready to store."""
+    def access_token(self, row: TokenRow) -> str:
+        return self._unseal(row.connection, row).access_token
+
+    def seal(self, connection: ConnectionId, auth: SystemAuth, grant: Grant, waited_s: float = 0.0) -> NewPair:
+        """A grant, ready to store. The vendor made it at some time in the `waited_s` before now: its life counts from
+        the first moment, the time before which it may not be renewed from the last."""
         text = orjson.dumps({"access_token": grant.access_token, "refresh_token": grant.refresh_token}).decode()
         sealed = self._vault.seal(connection, TOKEN_FIELD, text)
-        return NewPair(sealed, grant.life_s, auth.refresh_after_s(grant.life_s), account)
+        return NewPair(sealed, max(0.0, grant.life_s - waited_s), auth.refresh_after_s(grant.life_s))
 
     async def _renew(self, known: Connection, auth: SystemAuth, row: TokenRow) -> None:
         """Become the one who renews and see it through, even if the caller gives up; or let the other one do it."""
@@ -213,7 +217,8 @@ class TokenKeeper:
                 deadline_s=self._deadline_s + (LATE_ANSWER_S if auth.rotating else 0.0),
                 before_send=in_time,
             )
-            await self._store.store(connection, generation, self.seal(connection, auth, grant))
+            waited_s = self._clock.boot_time_s() - started_s
+            await self._store.store(connection, generation, self.seal(connection, auth, grant, waited_s))
         except (_TooLate, VendorNotReached):
             await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(row.attempts))
         except TooEarly as refusal:

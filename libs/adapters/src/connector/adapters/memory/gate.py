@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from connector.domain.gate import quota
 from connector.domain.gate import tokens as life
 from connector.domain.gate.quota import QuotaState
 from connector.domain.identity import ConnectionId
+from connector.domain.ports.authorisations import Login, Refusal
 from connector.domain.ports.clock import Clock
 from connector.domain.ports.quota import Answer, Ask, QuotaRules, QuotaStatus, Settlement, bell_key
 from connector.domain.ports.tokens import NewPair, TokenRow, TokenState, token_key
@@ -161,6 +162,9 @@ class MemoryTokenStore:
     async def pause(self, connection: ConnectionId, reason: str | None) -> None:
         await self._change(connection, lambda row: replace(row, paused=reason))
 
+    async def remember_account(self, connection: ConnectionId, account: str) -> None:
+        await self._change(connection, lambda row: replace(row, account=account))
+
     async def all(self, tenant: str | None = None) -> list[TokenRow]:
         rows = [await self.read(connection) for connection in sorted(self._rows) if tenant in (None, connection.tenant)]
         return [replace(row, sealed=None) for row in rows]
@@ -184,3 +188,43 @@ class MemoryQuotaStore:
     async def status(self, connection: ConnectionId, rules: QuotaRules) -> QuotaStatus:
         state = self._states[connection].model_copy(deep=True)
         return quota.status(state, rules, self._clock.now().timestamp())
+
+
+class MemoryAuthorisationStore:
+    @dataclass
+    class _Entry:
+        login: Login
+        expires_at: datetime
+        state: str | None = None
+        browser: str | None = None
+        finished: bool = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[str, MemoryAuthorisationStore._Entry] = {}
+
+    async def invite(self, connection: ConnectionId, invitation: str, redirect_uri: str, life_s: float) -> None:
+        expires_at = self._clock.now() + timedelta(seconds=life_s)
+        self._entries[invitation] = self._Entry(Login(connection, redirect_uri), expires_at)
+
+    async def start(self, invitation: str, state: str, browser: str) -> Login | Refusal:
+        entry = self._entries.get(invitation)
+        if entry is None:
+            return Refusal.UNKNOWN
+        if entry.finished:
+            return Refusal.USED
+        if entry.expires_at < self._clock.now():
+            return Refusal.EXPIRED
+        entry.state, entry.browser = state, browser
+        return entry.login
+
+    async def finish(self, state: str, browser: str) -> Login | Refusal:
+        entry = next((entry for entry in self._entries.values() if entry.state == state), None)
+        if entry is None:
+            return Refusal.UNKNOWN
+        if entry.finished:
+            return Refusal.USED
+        entry.finished = True
+        if entry.expires_at < self._clock.now():
+            return Refusal.EXPIRED
+        return entry.login if entry.browser == browser else Refusal.OTHER_BROWSER

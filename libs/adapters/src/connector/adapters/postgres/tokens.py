@@ -126,6 +126,9 @@ class PostgresTokenStore:
     async def pause(self, connection: ConnectionId, reason: str | None) -> None:
         await self._change(connection, lambda row: replace(row, paused=reason))
 
+    async def remember_account(self, connection: ConnectionId, account: str) -> None:
+        await self._change(connection, lambda row: replace(row, account=account))
+
     async def all(self, tenant: str | None = None) -> list[TokenRow]:
         async with self._engine.connect() as db:
             rows = await db.execute(_READ_ALL, {"tenant": tenant, "token_field": TOKEN_FIELD})

@@ -59,7 +59,11 @@ def begun(row: TokenRow, generation: int, holder: str, deadline_s: float, *, ear
 
 
 def stored(row: TokenRow, generation: int, pair: NewPair) -> TokenRow | None:
-    return with_pair(row, pair) if row.generation == generation else None
+    """A late answer lifts the mark of a broken chain: it was not broken, so it does not count."""
+    if row.generation != generation:
+        return None
+    lifted = 1 if row.state is TokenState.REAUTHORISE else 0
+    return replace(with_pair(row, pair), reauthorisations=row.reauthorisations - lifted)
 
 
 def with_pair(row: TokenRow, pair: NewPair) -> TokenRow:
@@ -73,7 +77,7 @@ def with_pair(row: TokenRow, pair: NewPair) -> TokenRow:
         refresh_at=row.now + timedelta(seconds=pair.refresh_after_s),
         expires_at=row.now + timedelta(seconds=pair.life_s),
         reauthorisations=row.reauthorisations,
-        account=pair.account or row.account,
+        account=row.account,
         paused=row.paused,
         credentials_version=row.credentials_now,
         credentials_now=row.credentials_now,

@@ -27,7 +27,8 @@ class TokenRow:
 
     `generation` rises with each pair stored. Before `refresh_at` the vendor refuses a renewal, from then on the next
     call makes one. `retry_at` is when a failed renewal may be tried again. `refusals` counts answers of 401 to this
-    generation. `credentials_version` is what the credentials were when the row was written, `credentials_now` what they
+    generation. `account` is the vendor's current one of the login (Exact: its CurrentDivision), not the one we use.
+    `credentials_version` is what the credentials were when the row was written, `credentials_now` what they
     are.
     """
 
@@ -54,12 +55,11 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
-    """What a vendor gave, ready to store. `account` names whom it belongs to, where known (the pinned division)."""
+    """What a vendor gave, ready to store."""
 
     sealed: Sealed
     life_s: float
     refresh_after_s: float
-    account: str | None = None
 
 
 class TokenStore(Protocol):
@@ -104,6 +104,10 @@ class TokenStore(Protocol):
 
     async def pause(self, connection: ConnectionId, reason: str | None) -> None:
         """Pause by a person's wish (None resumes)."""
+        ...
+
+    async def remember_account(self, connection: ConnectionId, account: str) -> None:
+        """Which account the vendor showed as the login's current one."""
         ...
 
     async def all(self, tenant: str | None = None) -> list[TokenRow]:
