@@ -1,5 +1,6 @@
 """Writes through the API: envelopes, partial updates, and the functional checks with their texts."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -136,6 +137,8 @@ async def test_a_body_that_is_no_object_or_no_json_or_of_the_wrong_type_is_a_400
     assert (
         exact.error(await exact.call("POST", ENTRIES, content=b"{}", headers={"Content-Type": "text/plain"})) == stream
     )
+    nested = await entry_body(exact, PurchaseEntryLines={"results": []})
+    assert exact.error(await exact.call("POST", ENTRIES, json=nested)) == stream
     wrong = await exact.call("POST", ENTRIES, json=await entry_body(exact, EntryNumber="x"))
     assert wrong.status_code == 400
     assert "'EntryNumber' to type 'Int32'" in exact.error(wrong)
@@ -176,6 +179,7 @@ async def test_entry_lines_are_added_changed_and_removed_one_by_one(exact: Any) 
     assert line.json()["d"]["VATAmountFC"] == 2.1
     await exact.call("PUT", path, json={"VATAmountFC": 2.0})
     assert (await exact.get(f"{ENTRIES}(guid'{entry['EntryID']}')"))["AmountFC"] == 133.0
+    assert exact.error(await exact.call("PUT", path, json={"AmountFC": None})) == "Mandatory: Amount"
     await exact.call("DELETE", path)
     assert (await exact.get(f"{ENTRIES}(guid'{entry['EntryID']}')"))["AmountFC"] == 121.0
 
@@ -249,3 +253,31 @@ async def test_an_image_is_attached_in_three_steps(exact: Any) -> None:
 async def test_a_user_without_the_right_to_write_is_refused(exact: Any) -> None:
     await exact.log_in(user="beperkt")
     assert (await exact.post("crm/Accounts", {"Name": "X"})).status_code == 403
+
+
+async def test_lines_inside_a_header_put_are_refused_ignored_or_replace_all_or_nothing(exact: Any) -> None:
+    entry = (await exact.post(ENTRIES, await entry_body(exact))).json()["d"]
+    path = f"{ENTRIES}(guid'{entry['EntryID']}')"
+    gl = await exact.guid("financial/GLAccounts", "4200")
+    change = {"PurchaseEntryLines": [{"GLAccount": gl, "AmountFC": 7}]}
+    assert (await exact.call("PUT", path, json=change)).status_code == 500
+    exact.settings.header_put_lines = "ignore"
+    assert (await exact.call("PUT", path, json=change)).status_code == 204
+    assert (await exact.get(path))["AmountFC"] == 121.0
+    exact.settings.header_put_lines = "replace"
+    broken = {"PurchaseEntryLines": [{"GLAccount": gl, "AmountFC": 7, "CostCenter": "??"}]}
+    assert (await exact.call("PUT", path, json=broken)).status_code == 500
+    assert (await exact.get(path))["AmountFC"] == 121.0
+    assert (await exact.call("PUT", path, json=change)).status_code == 204
+    assert (await exact.get(path))["AmountFC"] == 8.47
+
+
+async def test_parallel_calls_to_one_company_are_noticed(exact: Any) -> None:
+    exact.settings.commit_after_s = 1.0
+    await asyncio.gather(*(exact.call("GET", "hrm/Costunits") for _ in range(3)))
+    assert (await exact.act("counters"))["most_parallel"] == 3
+
+
+async def test_absurd_amounts_are_refused_as_values(exact: Any) -> None:
+    answer = await exact.post(ENTRIES, await entry_body(exact, {"AmountFC": 1e30}))
+    assert (answer.status_code, "'AmountFC' to type 'Double'" in exact.error(answer)) == (400, True)

@@ -359,7 +359,10 @@ class Api:
     def _created(self, call: Call, entity: Entity, row: Row) -> Response:
         renderer = render.Renderer(self.world.base_url, call.division, entity, None, 0)
         shown = renderer.row(row, Query()) if call.wants_representation() else renderer.key_only(row)
-        return render.json_answer({"d": shown}, 201, {"Location": renderer.uri(row)})
+        answer = self._single(call, shown)
+        answer.status_code = 201
+        answer.headers["Location"] = renderer.uri(row)
+        return answer
 
 
 def _json(call: Call) -> Mapping[str, Any]:

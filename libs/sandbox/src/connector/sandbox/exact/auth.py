@@ -206,7 +206,7 @@ class Authority:
         self._forget_old(now)
         self._access_tokens[access_token] = Grant(chain.app, chain.user, now + settings.token_life_s)
         return {
-            "access_token": access_token, "token_type": "bearer", "expires_in": f"{settings.token_life_s:g}",
+            "access_token": access_token, "token_type": "bearer", "expires_in": _seconds(settings.token_life_s),
             "refresh_token": chain.newest,
         }  # fmt: skip
 
@@ -276,6 +276,10 @@ def _expired(at: float, now: float) -> TokenRefusal:
 def _us_time(at: float) -> str:
     moment = datetime.fromtimestamp(at, UTC)
     return f"{moment.month}/{moment.day}/{moment.year} {moment.hour % 12 or 12}:{moment:%M:%S} {moment:%p}"
+
+
+def _seconds(life_s: float) -> str:
+    return str(int(life_s)) if life_s == int(life_s) else str(life_s)
 
 
 def is_loopback(url: str) -> bool:

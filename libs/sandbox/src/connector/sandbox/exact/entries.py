@@ -18,7 +18,7 @@ from .coding import (
 from .entities import PURCHASE_ENTRIES, PURCHASE_ENTRY_LINES
 from .errors import FunctionalError
 from .feeds import TRANSACTION_LINE_DELETED, TRANSACTION_LINES
-from .records import Body, Handler, check_mandatory, check_references, parsed
+from .records import Body, Handler, check_mandatory, check_references, lines_in, parsed
 from .schema import Row
 from .store import Actor, Division, rounded
 
@@ -40,14 +40,13 @@ def create(division: Division, body: Body, actor: Actor) -> Row:
     accepts_type = settings.entry_type_on_post == "accept"
     entry = parsed(PURCHASE_ENTRIES, body, frozenset({"Type"}) if accepts_type else frozenset())
     check_mandatory(PURCHASE_ENTRIES, entry)
-    if not body.get("PurchaseEntryLines"):
-        raise FunctionalError("Mandatory: Purchase entry lines")
+    bodies = lines_in(PURCHASE_ENTRIES, body)
     if actor.through_api and division.world.random.random() < settings.document_number_clash:
         raise FunctionalError("In use: Document number")
     entry["EntryID"], entry["Status"] = division.world.new_id(), settings.entry_status
     entry["HeaderLine"], entry["GivenType"] = division.world.new_id(), entry.pop("Type", None)
     _complete(division, entry, None)
-    lines = [_new_line(division, entry, line, n) for n, line in enumerate(body["PurchaseEntryLines"], start=1)]
+    lines = [_new_line(division, entry, line, n) for n, line in enumerate(bodies, start=1)]
     _number(division, entry)
     _store(division, entry, lines, actor, entry.get("VATAmountFC"))
     division.notify(PURCHASE_ENTRIES, "Create", entry["EntryID"], actor)
@@ -67,12 +66,16 @@ def update(division: Division, old: Row, body: Body, actor: Actor) -> Row:
     if changes.get("Currency", old["Currency"]) != old["Currency"] and "Rate" not in changes:
         entry["Rate"] = None
     _complete(division, entry, old)
-    if entry["EntryNumber"] != old["EntryNumber"]:
+    if entry["EntryNumber"] is None:
+        entry["EntryNumber"] = old["EntryNumber"]
+    elif entry["EntryNumber"] != old["EntryNumber"]:
         _refuse_number(division, entry)
     lines = [dict(line) for line in lines_of(division, old)]
     if "PurchaseEntryLines" in body and mode == "replace":
-        _forget_lines(division, lines, actor)
-        lines = [_new_line(division, entry, line, n) for n, line in enumerate(body["PurchaseEntryLines"], start=1)]
+        replaced = lines
+        bodies = lines_in(PURCHASE_ENTRIES, body)
+        lines = [_new_line(division, entry, line, n) for n, line in enumerate(bodies, start=1)]
+        _forget_lines(division, replaced, actor)
     _store(division, entry, lines, actor, changes.get("VATAmountFC"))
     division.notify(PURCHASE_ENTRIES, "Update", entry["EntryID"], actor)
     return entry
@@ -102,6 +105,7 @@ def update_line(division: Division, old: Row, body: Body, actor: Actor) -> Row:
     changes = parsed(PURCHASE_ENTRY_LINES, body)
     changes.pop("EntryID", None)
     line = {**old, **changes}
+    check_mandatory(PURCHASE_ENTRY_LINES, line)
     if "VATAmountFC" in changes:
         line["GivenVAT"] = changes["VATAmountFC"]
     elif {"AmountFC", "VATCode"} & set(changes):

@@ -21,7 +21,7 @@ from .coding import (
 )
 from .entities import PURCHASE_ENTRIES, PURCHASE_INVOICE_LINES, PURCHASE_INVOICES, PURCHASE_ORDER_LINES, PURCHASE_ORDERS
 from .errors import FunctionalError
-from .records import Body, Handler, check_mandatory, check_references, parsed
+from .records import Body, Handler, check_mandatory, check_references, lines_in, parsed
 from .schema import Row
 from .store import Actor, Division, rounded
 
@@ -39,13 +39,12 @@ def lines_of(division: Division, invoice: Row) -> list[Row]:
 def create(division: Division, body: Body, actor: Actor) -> Row:
     invoice = parsed(PURCHASE_INVOICES, body)
     check_mandatory(PURCHASE_INVOICES, invoice)
-    if not body.get("PurchaseInvoiceLines"):
-        raise FunctionalError("Mandatory: Purchase invoice lines")
+    bodies = lines_in(PURCHASE_INVOICES, body)
     invoice.update(
         ID=division.world.new_id(), Status=OPEN if actor.through_api else DRAFT, Source=5 if actor.through_api else 1
     )
     _complete(division, invoice)
-    lines = [_new_line(division, invoice, line, n) for n, line in enumerate(body["PurchaseInvoiceLines"], start=1)]
+    lines = [_new_line(division, invoice, line, n) for n, line in enumerate(bodies, start=1)]
     _store(division, invoice, lines, actor)
     return invoice
 

@@ -18,7 +18,7 @@ from .coding import (
 from .entities import PURCHASE_ORDER_LINES, PURCHASE_ORDERS
 from .errors import FunctionalError
 from .feeds import ORDER_DELETED, SYNC_PURCHASE_ORDERS
-from .records import Body, Handler, check_mandatory, check_references, parsed
+from .records import Body, Handler, check_mandatory, check_references, lines_in, parsed
 from .schema import Row
 from .store import Actor, Division, rounded
 
@@ -36,13 +36,12 @@ def lines_of(division: Division, order: Row) -> list[Row]:
 def create(division: Division, body: Body, actor: Actor) -> Row:
     order = parsed(PURCHASE_ORDERS, body)
     check_mandatory(PURCHASE_ORDERS, order)
-    if not body.get("PurchaseOrderLines"):
-        raise FunctionalError("Mandatory: Purchase order lines")
+    bodies = lines_in(PURCHASE_ORDERS, body)
     order["PurchaseOrderID"] = division.world.new_id()
     _complete(division, order)
     order.update(Source=REST if actor.through_api else MANUAL, DropShipment=False, Canceled=False)
     order["ApprovalStatus"] = AWAITING if division.world.settings.orders_await_approval else AUTOMATIC
-    lines = [_new_line(division, order, line, n) for n, line in enumerate(body["PurchaseOrderLines"], start=1)]
+    lines = [_new_line(division, order, line, n) for n, line in enumerate(bodies, start=1)]
     discount = {name: order[name] for name in _HEADER_DISCOUNTS if order.get(name) is not None}
     _store(division, order, lines, actor, discount)
     division.notify(PURCHASE_ORDERS, "Create", order["PurchaseOrderID"], actor)
@@ -62,8 +61,10 @@ def update(division: Division, old: Row, body: Body, actor: Actor) -> Row:
     _complete(division, order)
     lines = [dict(line) for line in lines_of(division, old)]
     if "PurchaseOrderLines" in body and mode == "replace":
-        _forget_lines(division, lines, actor)
-        lines = [_new_line(division, order, line, n) for n, line in enumerate(body["PurchaseOrderLines"], start=1)]
+        replaced = lines
+        bodies = lines_in(PURCHASE_ORDERS, body)
+        lines = [_new_line(division, order, line, n) for n, line in enumerate(bodies, start=1)]
+        _forget_lines(division, replaced, actor)
     discount = {name: changes[name] for name in _HEADER_DISCOUNTS if name in changes}
     _store(division, order, lines, actor, discount or {"Discount": order.get("Discount")})
     division.notify(PURCHASE_ORDERS, "Update", order["PurchaseOrderID"], actor)
@@ -100,6 +101,7 @@ def update_line(division: Division, old: Row, body: Body, actor: Actor) -> Row:
     changes = parsed(PURCHASE_ORDER_LINES, body)
     changes.pop("PurchaseOrderID", None)
     line = {**old, **changes}
+    check_mandatory(PURCHASE_ORDER_LINES, line)
     if "VATCode" in changes and "VATPercentage" not in changes:
         line["VATPercentage"] = None
     if "NetPrice" not in changes and {"UnitPrice", "Discount"} & set(changes):
@@ -107,7 +109,8 @@ def update_line(division: Division, old: Row, body: Body, actor: Actor) -> Row:
     elif "NetPrice" in changes and "UnitPrice" not in changes:
         line["UnitPrice"] = None
     _complete_line(division, order, line)
-    if line["Quantity"] < max(line["ReceivedQuantity"], line["InvoicedQuantity"]):
+    moved = max(line["ReceivedQuantity"], line["InvoicedQuantity"])
+    if moved and line["Quantity"] < moved:
         raise FunctionalError("Not allowed: Quantity")
     lines = [line if row["ID"] == line["ID"] else dict(row) for row in lines_of(division, order)]
     _change_lines(division, order, lines, actor, 1)
@@ -291,7 +294,8 @@ def _discount_share(discount: dict[str, Any], net: Decimal, gross: Decimal) -> D
 
 def _set_statuses(order: Row, lines: list[Row]) -> None:
     for field, moved in (("ReceiptStatus", "ReceivedQuantity"), ("InvoiceStatus", "InvoicedQuantity")):
-        if all(line[moved] >= line["Quantity"] for line in lines):
+        expected = [line for line in lines if line["Quantity"] > 0]
+        if expected and all(line[moved] >= line["Quantity"] for line in expected):
             order[field] = COMPLETE
         elif any(line[moved] for line in lines):
             order[field] = PARTIAL

@@ -1,10 +1,11 @@
 """Writing a record: what every entity checks, and the handlers that know more."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import FunctionalError, Refusal
+from .errors import BAD_PAYLOAD, FunctionalError, Refusal
 from .schema import Entity, Row, parse
 from .store import Actor, Division
 
@@ -30,6 +31,18 @@ def parsed(entity: Entity, body: Body, also: frozenset[str] = frozenset()) -> Ro
         elif name not in entity.fields and not (entity.lines and name == entity.lines.collection):
             raise_unknown(entity, name)
     return row
+
+
+def lines_in(entity: Entity, body: Body) -> list[Body]:
+    """The lines nested in a header's body: a plain array of objects, never empty."""
+    assert entity.lines is not None
+    lines = body.get(entity.lines.collection)
+    if not lines:
+        words = re.sub(r"(?<!^)(?=[A-Z])", " ", entity.lines.collection).capitalize()
+        raise FunctionalError(f"Mandatory: {words}")
+    if not isinstance(lines, list) or not all(isinstance(line, Mapping) for line in lines):
+        raise Refusal(400, BAD_PAYLOAD)
+    return lines
 
 
 def raise_unknown(entity: Entity, name: str) -> None:

@@ -37,6 +37,8 @@ EDM = {
     Kind.BINARY: "Edm.Binary",
 }  # fmt: skip
 
+LARGEST = Decimal(10) ** 15
+"""Amounts from here on do not fit the vendor's columns (our choice of bound)."""
 _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _EPOCH_DATE = re.compile(r"/Date\((-?\d+)\)/")
 
@@ -157,7 +159,7 @@ def _parse(spec: Field, value: Any) -> Any:
             if isinstance(value, bool):
                 raise TypeError(value)
             number = Decimal(str(value))
-            if not number.is_finite():
+            if not number.is_finite() or abs(number) >= LARGEST:
                 raise ValueError(value)
             return number
         case Kind.INT | Kind.LONG | Kind.FLAG:

@@ -85,8 +85,8 @@ class Settings:
     """Unconfirmed: wall-clock times follow summer time; else they are fixed at UTC+1."""
     url_limit: int = 6000
     body_limit: int = 10 * 1024 * 1024
-    answer_limit: int = 38 * 1024 * 1024
-    """38 MB in the Netherlands and Belgium, 9.5 MB elsewhere."""
+    answer_limit: int = 0
+    """Bytes; 0 becomes 38 MB in the Netherlands and Belgium, 9.5 MB elsewhere."""
     missing_right: Literal["empty", "403"] = "empty"
     """A GET without the user right comes back as an empty list (documented for some endpoints)."""
     rejected_in_transaction_lines: bool = False
@@ -137,3 +137,7 @@ class Settings:
     """A save of an order or entry also fires once for each changed line, under the header's topic and key."""
     webhook_time_zone: Literal["local", "utc"] = "local"
     """Unconfirmed: zone of EventCreatedOn."""
+
+    def __post_init__(self) -> None:
+        if not self.answer_limit:
+            self.answer_limit = int((38 if self.region in ("nl", "be") else 9.5) * 1024 * 1024)

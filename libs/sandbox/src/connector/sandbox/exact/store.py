@@ -323,4 +323,4 @@ def _dumped(division: Division, entity: Entity, row: Row) -> Row:
 
 def rounded(amount: Decimal, smallest: Decimal) -> Decimal:
     """Commercial rounding to a currency's smallest amount."""
-    return (amount / smallest).quantize(Decimal(1), rounding=ROUND_HALF_UP) * smallest
+    return (amount / smallest).quantize(Decimal(1), rounding=ROUND_HALF_UP) * smallest + 0  # no minus zero

@@ -132,7 +132,7 @@ class Webhooks:
         self.counts["validations"] += 1
         try:
             answer = await self._post(url, b"")
-        except (httpx.HTTPError, TimeoutError, OSError):
+        except Exception:  # whatever a receiver's transport raises is the receiver's failure
             raise _refused_callback(500, "An error occurred while sending the request.") from None
         if not answer.is_success:
             raise _refused_callback(answer.status_code, answer.reason_phrase or _phrase(answer.status_code))
@@ -244,7 +244,7 @@ class Webhooks:
             if answer.is_success:
                 self.counts["delivered"] += 1
                 return
-        except (httpx.HTTPError, TimeoutError, OSError):
+        except Exception:  # as above: delivery must outlive any receiver
             self.counts["unreachable"] += 1
         if notice.tries < self.world.settings.webhook_tries:
             self._schedule(notice, self.world.settings.webhook_retry_s * 4 ** (notice.tries - 1))
