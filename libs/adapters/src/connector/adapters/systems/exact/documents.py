@@ -201,8 +201,9 @@ class Documents:
 
     async def originals_of(self, reversals: Sequence[Row], traffic: TrafficClass) -> list[str]:
         """Entry ids that these Reversal entries cancel."""
-        found = await self._same_reference(reversals, "Reversal eq false", traffic)
-        return [row["EntryID"] for row in found if any(_cancels(reversal, row) for reversal in reversals)]
+        found = await self._same_reference(reversals, "", traffic)  # Reversal may be null on ordinary entries
+        originals = [row for row in found if not row.get("Reversal")]
+        return [row["EntryID"] for row in originals if any(_cancels(reversal, row) for reversal in reversals)]
 
     async def _same_reference(self, rows: Sequence[Row], extra: str, traffic: TrafficClass) -> list[Row]:
         references = sorted({text(row["YourRef"]) for row in rows if row.get("YourRef")})

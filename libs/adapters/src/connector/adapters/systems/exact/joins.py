@@ -53,14 +53,15 @@ TABLES: Mapping[str, Table] = {
 }
 
 
-MISSED_CODE_S = 10.0
-"""A small table that lacks a code is not read again sooner."""
+MISS_KEPT_S = 10.0
+"""How long a value that Exact does not have is not asked for again: long enough for a backlog, short for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     until_s: float
-    value: dict[str, Any]
+    value: dict[str, Any] | None
+    """None where Exact has no such value."""
 
 
 class Joins:
@@ -72,7 +73,6 @@ class Joins:
         self._keep_s = keep_s
         self._boot_time_s = boot_time_s
         self._kept: dict[tuple[str, str], _Kept] = {}
-        self._whole_until_s: dict[str, float] = {}
 
     async def resolve(self, wanted: Sequence[Wants], traffic: TrafficClass) -> list[Resolved]:
         """For each document's wants, the values found; what Exact does not know is left out."""
@@ -96,12 +96,14 @@ class Joins:
     async def _load(self, kind: str, keys: set[str], traffic: TrafficClass) -> dict[str, dict[str, Any]]:
         now_s = self._boot_time_s()
         missing = sorted(key for key in keys if (kind, key) not in self._kept)
-        if missing and now_s >= self._whole_until_s.get(kind, now_s):
-            for row in await self._read(kind, missing, traffic):
+        if missing:
+            rows = await self._read(kind, missing, traffic)
+            for key in missing:
+                self._kept[kind, key] = _Kept(now_s + min(self._keep_s, MISS_KEPT_S), None)
+            for row in rows:
                 self._keep(kind, row, now_s + self._keep_s)
-            if TABLES[kind].whole:
-                self._whole_until_s[kind] = now_s + min(self._keep_s, MISSED_CODE_S)
-        return {key: self._kept[kind, key].value for key in keys if (kind, key) in self._kept}
+        found = {key: self._kept[kind, key].value for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
 
     def _forget_old(self) -> None:
         now_s = self._boot_time_s()
