@@ -23,6 +23,8 @@ from connector.domain.sync.states import Cause, State, move
 
 from .tables import CallItem, MemoryTables, Row
 
+_CLASSES = (TrafficClass.LIVE, TrafficClass.CATCH_UP, TrafficClass.BACKFILL)
+
 
 class MemoryDispatch:
     def __init__(self, tables: MemoryTables) -> None:
@@ -33,11 +35,11 @@ class MemoryDispatch:
     ) -> Sequence[DueRow]:
         self._tables.require(hold)
         now = self._tables.now()
-        groups: defaultdict[tuple[FlowId, TrafficClass], list[tuple[datetime, RowRef]]] = defaultdict(list)
+        groups: defaultdict[tuple[int, FlowId], list[tuple[datetime, RowRef]]] = defaultdict(list)
         for ref, row in self._tables.rows.items():
             wanted = row.desired.target == hold.connection and ref.flow in flows and ref not in exclude
             if wanted and row.due is not None and row.due <= now:
-                groups[ref.flow, row.desired.traffic].append((row.due, ref))
+                groups[_CLASSES.index(row.desired.traffic), ref.flow].append((row.due, ref))
         in_turn = zip_longest(*(sorted(group) for _, group in sorted(groups.items())))
         picked = [entry[1] for turn in in_turn for entry in turn if entry is not None]
         return [self._due_row(self._tables.rows[ref]) for ref in picked[:limit]]
