@@ -150,6 +150,7 @@ async def test_filters_take_the_documented_literals_and_operators(exact: Any, co
         ({"expand": "Supplier"}, "Error in query syntax"),
         ({"select": "PurchaseOrderLines/ItemCode"}, "Error in query syntax"),
         ({"orderby": "Nonsense"}, "Error in query syntax"),
+        ({"skiptoken": "5L"}, "Error in query syntax"),
     ],
 )
 async def test_a_wrong_query_is_a_400_that_says_so(exact: Any, options: dict[str, str], text: str) -> None:

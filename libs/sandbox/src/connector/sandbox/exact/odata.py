@@ -194,14 +194,19 @@ _PYTHON_TYPES: dict[Kind, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+def fits(value: Any, kind: Kind) -> bool:
+    """Whether a literal can be compared with a field of this kind."""
+    wanted = _PYTHON_TYPES.get(kind)
+    return wanted is not None and isinstance(value, wanted) and isinstance(value, Guid) == (kind is Kind.GUID)
+
+
 def _typed(node: Compare) -> Compare:
     """A literal must fit the field it is compared with."""
     for one, other in ((node.left, node.right), (node.right, node.left)):
-        if isinstance(one, Name) and isinstance(other, Literal) and other.value is not None:
-            wanted = _PYTHON_TYPES.get(one.kind)
-            misfit = isinstance(other.value, Guid) and one.kind is not Kind.GUID
-            if wanted is None or misfit or not isinstance(other.value, wanted):
-                raise syntax()
+        if not isinstance(one, Name) or not isinstance(other, Literal) or other.value is None:
+            continue
+        if not fits(other.value, one.kind):
+            raise syntax()
     return node
 
 

@@ -192,6 +192,9 @@ class _Order:
     def token(self, values: list[Any]) -> list[Any]:
         if len(values) != len(self.fields):
             raise odata.syntax()
+        for value, (name, _) in zip(values, self.fields, strict=True):
+            if value is not None and not odata.fits(value, self._kind(name)):
+                raise odata.syntax()
         return values
 
     def write(self, row: Row) -> str:
