@@ -1,36 +1,24 @@
-"""Consuming in tests: run something until a condition holds, then end it as a service would."""
+"""What only the real broker needs."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+import time
 
-from connector.domain.ports.log import Message
+from confluent_kafka import Consumer
 
-WITHIN_S = 20.0
+from connector.adapters.kafka.settings import KafkaSettings
 
 
-@asynccontextmanager
-async def running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """The coroutine as a task that is cancelled, and waited for, at the end; its own failure is raised."""
-    task = asyncio.create_task(coroutine)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], bool], what: str = "the expected did not happen") -> None:
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            while not condition():  # noqa: ASYNC110 (the condition may hold by another thread's doing)
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(what) from None
-
-
-def numbered(topic: str, numbers: range, *, keys: int = 1) -> list[Message]:
-    """Messages with the values b"0", b"1", ..., spread over some keys."""
-    return [Message(topic, f"acme/main/k{number % keys}", str(number).encode()) for number in numbers]
+def committed_values(settings: KafkaSettings, topic: str, count: int, within_s: float = 40.0) -> list[int]:
+    """What a reader of committed records sees, waiting for `count` and a moment longer for what should not come."""
+    reader = Consumer(
+        {**settings.client(), "group.id": settings.group("check"), "auto.offset.reset": "earliest",
+         "isolation.level": "read_committed"}
+    )  # fmt: skip
+    reader.subscribe([settings.topic(topic)])
+    values: list[int] = []
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        values += [int(message.value() or b"0") for message in reader.consume(1000, 0.5)]
+        if len(values) >= count:
+            end = min(end, time.monotonic() + 1.0)
+    reader.close()
+    return values

@@ -4,10 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from connector.domain.ports.blobs import Blobs
+import structlog
+
+from connector.domain.ports.blobs import BlobMissing, Blobs
 from connector.domain.ports.log import MAX_MESSAGE_BYTES, MAX_VALUE_BYTES, Message, Record, ValueTooLarge
 
 CLAIM_HEADER = "ce_claimcheck"
+
+log = structlog.get_logger(__name__)
 
 
 class Claims:
@@ -26,7 +30,8 @@ class Claims:
         return [await self._claim(message) if message in large else message for message in messages]
 
     async def check_out(self, records: Sequence[Record]) -> Sequence[Record]:
-        """The records with the values their claims stand for; raises BlobMissing."""
+        """The records with the values their claims stand for; one whose blob is gone (its tenant was erased, or the
+        database is another) keeps its claim as value, which its reader refuses by name."""
         if not any(name == CLAIM_HEADER for record in records for name, _ in record.headers):
             return records
         return [await self._redeem(record) for record in records]
@@ -53,7 +58,11 @@ class Claims:
         if self._blobs is None:
             raise ValueTooLarge(f"{record.topic} {record.key}: its value rests in the database: set DATABASE_URL")
         headers = tuple(header for header in record.headers if header[0] != CLAIM_HEADER)
-        return replace(record, value=await self._blobs.get(_tenant(record.key), blob), headers=headers)
+        try:
+            return replace(record, value=await self._blobs.get(_tenant(record.key), blob), headers=headers)
+        except BlobMissing as error:
+            log.error("claim without a blob", topic=record.topic, key=record.key, error=str(error))
+            return record
 
 
 def _tenant(key: str) -> str:

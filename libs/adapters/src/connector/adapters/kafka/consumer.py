@@ -27,7 +27,7 @@ from faststream.confluent.message import KafkaMessage as StreamMessage
 
 from connector.adapters.kafka.metrics import BATCH_FAILED, BATCH_SECONDS, CONSUMED, LAG, OUT_OF_RANGE
 from connector.adapters.kafka.settings import LIBRARY_LOG, KafkaSettings
-from connector.domain.ports.log import Headers, LogError, Record
+from connector.domain.ports.log import Headers, LogBroken, Record
 
 _POLLING_S = 0.02  # added to each hop: 21 ms at the median for 1.5 % of an idle CPU; 0.1 s would add 68 ms
 _LONGEST_PAUSE_S = 30.0
@@ -83,7 +83,7 @@ class Subscription:
         self._subscriber(self._on_batch)
 
     async def run(self) -> None:
-        """Consume until cancelled; a batch under way is finished first. Raises LogError where it can't go on."""
+        """Consume until cancelled; a batch under way is finished first. Raises LogBroken where it can't go on."""
         await self._broker.start()
         try:
             await self._broken
@@ -99,7 +99,7 @@ class Subscription:
 
     def _set_broken(self, problem: str) -> None:
         if not self._broken.done():
-            self._broken.set_exception(LogError(f"{self._group}: {problem}"))
+            self._broken.set_exception(LogBroken(f"{self._group}: {problem}"))
 
     @property
     def _client(self) -> KafkaClient:
@@ -114,7 +114,7 @@ class Subscription:
         began = time.monotonic()
         try:
             await self._effect(self._client, messages, next_offsets(messages))
-        except LogError as error:
+        except LogBroken as error:
             self._set_broken(str(error))
         except Exception as error:
             await self._come_again(messages, error)
@@ -198,10 +198,10 @@ class _WatchedConsumer(AsyncConfluentConsumer):
         super().__init__(*topics, **settings)
         self._on_error = on_error
 
-    async def getmany(  # its signature is FastStream's
+    async def getmany(
         self,
-        timeout: float = 0.1,
-        max_records: int | None = 10,  # noqa: ASYNC109
+        timeout: float = 0.1,  # noqa: ASYNC109 (FastStream's signature)
+        max_records: int | None = 10,
     ) -> tuple[KafkaMessage, ...]:
         received = await asyncio.get_running_loop().run_in_executor(
             self._thread_pool, lambda: self.consumer.consume(max_records or 1, timeout)

@@ -14,7 +14,7 @@ from confluent_kafka import Producer as KafkaClient
 from connector.adapters.kafka.claims import Claims
 from connector.adapters.kafka.metrics import PRODUCE_FAILED, PRODUCED
 from connector.adapters.kafka.settings import LIBRARY_LOG, KafkaSettings
-from connector.domain.ports.log import LogError, Message, NotAcknowledged
+from connector.domain.ports.log import LogBroken, LogError, Message, NotAcknowledged
 
 _POLL_S = 0.1
 _CLOSE_WITHIN_S = 10
@@ -125,7 +125,7 @@ class KafkaProducer:
 
     def _failure(self, error: KafkaError, topic: str, sent: int, of: int) -> LogError:
         if self._fatal is not None:
-            return LogError(self._for_good(self._fatal))
+            return LogBroken(self._for_good(self._fatal))
         return NotAcknowledged(f"{topic}: {error.str()} (batch of {of}, {sent} handed over); produce the batch again")
 
     def _poll(self) -> None:

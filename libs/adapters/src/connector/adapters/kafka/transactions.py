@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Producer as KafkaClient
 
 from connector.adapters.kafka.settings import LIBRARY_LOG, KafkaSettings
-from connector.domain.ports.log import LogError, Message
+from connector.domain.ports.log import LogBroken, Message
 
 _BOUND_S = 10.0
 _LONGEST_FENCED = 5
@@ -34,7 +34,7 @@ class Transactions:
     async def commit(
         self, messages: Sequence[Message], consumer: KafkaConsumer, offsets: Sequence[TopicPartition]
     ) -> None:
-        """Produce the messages and commit the offsets, both or neither; raises KafkaException or LogError."""
+        """Produce the messages and commit the offsets, both or neither; raises KafkaException or LogBroken."""
         await asyncio.to_thread(self._commit, messages, consumer, list(offsets))
 
     async def close(self) -> None:
@@ -86,7 +86,7 @@ class Transactions:
     def _count_fencing(self, error: KafkaError) -> None:
         self._fenced = self._fenced + 1 if error.code() in _FENCINGS else 0
         if self._fenced >= _LONGEST_FENCED:
-            raise LogError(
+            raise LogBroken(
                 f"another process uses the transactional id {self._transactional_id}: give each replica its own "
                 "CONNECTOR_ORDINAL"
             )

@@ -11,7 +11,7 @@ from connector.domain.documents.envelope import RECORDS, AnyRecord, RecordStatus
 from connector.domain.documents.messages import canonical_message, document_id
 from connector.domain.documents.translation import Translate, Translated, Translations, Untranslatable, canonical
 from connector.domain.identity import Entity, EntityRef
-from connector.domain.ports.log import MAPPING_REJECTED, CloudEvent, Message, Record, canonical_topic
+from connector.domain.ports.log import MAPPING_REJECTED, MAX_VALUE_BYTES, CloudEvent, Message, Record, canonical_topic
 from connector.domain.reasons import Reason
 
 
@@ -51,15 +51,23 @@ class Mapper:
         return self._translate(record, ref, record.value)
 
     def _translate(self, record: Record, ref: EntityRef, value: bytes) -> Sequence[Message]:
+        made, document = self._made(record, ref, value)
+        message = canonical_message(made, document=document, traceparent=record.header("traceparent"))
+        if message.value is not None and len(message.value) > MAX_VALUE_BYTES:
+            made = _too_large(made, len(message.value))
+            message = canonical_message(made, document=document, traceparent=record.header("traceparent"))
+        return [message] if made.status is not RecordStatus.REJECTED else [message, _note(record, made.findings)]
+
+    def _made(self, record: Record, ref: EntityRef, value: bytes) -> tuple[AnyRecord, str]:
+        """The canonical record, and the id of the document it is made of."""
         try:
             source = SourceDocument.model_validate_json(value)
         except ValidationError as error:
-            made, document = _unreadable(record, ref, value, error), digest([record.key, digest_bytes(value)])
-        else:
-            made, document = canonical(source, self._of_system(source.system)), document_id(source)
-        message = canonical_message(made, document=document, traceparent=record.header("traceparent"))
-        message = replace(message, key=record.key)
-        return [message] if made.status is not RecordStatus.REJECTED else [message, _note(record, made.findings)]
+            return _unreadable(record, ref, value, _problems(error)), digest([record.key, digest_bytes(value)])
+        if source.ref != ref:
+            problem = Reason(code="document-unreadable", message=f"The value is of another key: {source.ref.key}.")
+            return _unreadable(record, ref, value, [problem]), digest([record.key, digest_bytes(value)])
+        return canonical(source, self._of_system(source.system)), document_id(source)
 
     def _of_system(self, system: str) -> Translations:
         if system not in self._guarded:
@@ -106,9 +114,8 @@ def _guarded(translate: Translate | None) -> Translate:
     return guarded
 
 
-def _unreadable(record: Record, ref: EntityRef, value: bytes, error: ValidationError) -> AnyRecord:
-    """The envelope of a value that is no source document: its key and its arrival are all that is known."""
-    findings = [
+def _problems(error: ValidationError) -> list[Reason]:
+    return [
         Reason(
             code="document-unreadable",
             message=f"The value is no source document: {problem['msg']}.",
@@ -116,6 +123,10 @@ def _unreadable(record: Record, ref: EntityRef, value: bytes, error: ValidationE
         )
         for problem in error.errors(include_url=False, include_input=False)[:10]
     ]
+
+
+def _unreadable(record: Record, ref: EntityRef, value: bytes, findings: Sequence[Reason]) -> AnyRecord:
+    """The envelope of a value that is no document of its key: the key and its arrival are all that is known."""
     fields: dict[str, Any] = {
         "tenant": ref.connection.tenant,
         "connection": ref.connection.connection,
@@ -127,9 +138,20 @@ def _unreadable(record: Record, ref: EntityRef, value: bytes, error: ValidationE
         "content_digest": digest_bytes(value),
         "resolved_digest": digest({}),
         "status": RecordStatus.REJECTED,
-        "findings": findings,
+        "findings": list(findings),
     }
     return RECORDS[ref.entity](**fields)
+
+
+def _too_large(made: AnyRecord, size: int) -> AnyRecord:
+    reason = Reason(
+        code="document-too-large",
+        message=f"The canonical record would be {size} bytes, above the limit of {MAX_VALUE_BYTES}.",
+        fix="Split the document at its source.",
+    )
+    return made.model_copy(
+        update={"status": RecordStatus.REJECTED, "findings": [reason], "document": None, "resolved": {}, "extras": {}}
+    )
 
 
 def _note(record: Record, reasons: Sequence[Reason]) -> Message:

@@ -20,6 +20,10 @@ class LogError(Exception):
     """The log did not do what was asked; asking again is right unless the subclass says otherwise."""
 
 
+class LogBroken(LogError):
+    """Going on is impossible in this process: end it, and start it again once what the message names is put right."""
+
+
 class NotAcknowledged(LogError):
     """Not all of a batch was acknowledged: any part of it may be in the log. Produce the whole batch again."""
 
@@ -77,7 +81,7 @@ class Log(Producer, Protocol):
         """Give the topics' records to `handler` in batches until cancelled; at least once, in order within a partition.
 
         Offsets are committed after the effect. A batch whose handler raised comes again after a pause, before any
-        later record of its partitions. Raises LogError where going on is impossible.
+        later record of its partitions. Raises LogBroken where going on is impossible.
         """
         ...
 
