@@ -17,17 +17,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connector.adapters.clock import SystemClock
 from connector.adapters.gate import SharedGate, open_gate
+from connector.adapters.gate.authorize import Authorisations
 from connector.adapters.http import vendor_http
 from connector.adapters.kafka.log import KafkaLog, kafka
 from connector.adapters.kafka.settings import KafkaSettings
+from connector.adapters.postgres.authorisations import PostgresAuthorisationStore
 from connector.adapters.postgres.blobs import PostgresBlobs
-from connector.adapters.postgres.configuration import PostgresConfiguration
+from connector.adapters.postgres.configuration import NotConfigured, PostgresConfiguration
 from connector.adapters.postgres.engine import check_schema, engine
 from connector.adapters.postgres.entry_index import PostgresEntryIndex
 from connector.adapters.postgres.notify import Listener
+from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.postgres.vault import PostgresSealedStore
 from connector.adapters.systems import RoomParts
 from connector.adapters.vault import Vault, key_provider
+from connector.domain.identity import ConnectionId
 from connector.domain.ports.clock import Randomness
 from connector.domain.ports.configuration import Connection
 
@@ -117,6 +121,24 @@ class Runtime:
             public_base_url=self.settings.public_base_url,
             endpoint_id=endpoints.get(connection.id),
         )
+
+    def authorisations(self) -> Authorisations:
+        """People's logins at vendors."""
+        return Authorisations(
+            store=PostgresAuthorisationStore(self.engine),
+            tokens=PostgresTokenStore(self.engine),
+            keeper=self.gate.tokens,
+            vault=self.vault,
+            http=self.http,
+            connections=self.connection,
+        )
+
+    async def connection(self, connection: ConnectionId) -> Connection:
+        """What is configured of it; raises NotConfigured."""
+        known = (await self.configuration.current()).connections.get(connection)
+        if known is None:
+            raise NotConfigured(f"there is no connection {connection}: see `connector status`, or `connector apply` it")
+        return known
 
     @asynccontextmanager
     async def kafka(self, *, delivery_timeout_s: float = 30.0) -> AsyncIterator[KafkaLog]:

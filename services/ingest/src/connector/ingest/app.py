@@ -1,4 +1,4 @@
-"""The ASGI application: raw, because every request costs, and a webhook must be acknowledged by Kafka before it is by us."""
+"""The ASGI application: raw, because every request costs; a webhook is acknowledged by Kafka before it is by us."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
