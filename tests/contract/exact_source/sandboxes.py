@@ -36,7 +36,7 @@ class Sandbox:
         return int(self.credentials["divisions"][0])
 
     def act(self, name: str, **body: Any) -> Any:
-        answer = httpx.post(f"{self.control_url}/act/{name}", json={"Division": self.division, **body}, timeout=10)
+        answer = httpx.post(f"{self.control_url}/act/{name}", json={"division": self.division, **body}, timeout=10)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

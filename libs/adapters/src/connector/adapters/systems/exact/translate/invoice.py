@@ -93,6 +93,7 @@ def translate_invoice(source: SourceDocument, record: Json) -> Translated:
             "order_refs": order_refs(header_link, lines),
             "description": record.get("Description") or None,
             "allowances": [{"reason": "discount", "amount": discount}] if discount else [],
+            "charges": [],
             "totals": {
                 **(entry if logistic is None else logistic).totals(),
                 "vat": vat,
@@ -226,11 +227,11 @@ def accounting_unit(currency: str, resolved: Json) -> Decimal:
 
 
 def accounting_totals(record: Json, entry: Figures, factor: int, unit: Decimal) -> dict[str, Decimal | None]:
-    """As booked. Under self-assessment Exact's VAT total is not the supplier's, so net and VAT stay unknown."""
+    """As booked. Where Exact's VAT total holds self-assessed VAT, it is not the supplier's: net and VAT are unknown."""
     gross, vat = amount(record.get("AmountDC"), unit), amount(record.get("VATAmountDC"), unit)
     if gross is None:
         return {}
-    if vat is None or entry.self_assessed != ZERO:
+    if vat is None or (entry.self_assessed and vat):
         return {"accounting_gross": gross * factor}
     return {
         "accounting_gross": gross * factor,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from connector.domain.documents.common import VatCategory
 from connector.domain.documents.invoice import LinkStrength
@@ -11,11 +12,10 @@ from connector.domain.reasons import Reason
 
 from .accounts import account_of, no_account
 from .values import HUNDRED, ZERO, Json, amount, day, decimal, joined, percent, quantity, total
-from .vat import VatCode, part_of, vat_code
+from .vat import VatCode, VatCodes, part_of, vat_codes
 
 
-@dataclass(frozen=True, slots=True)
-class LineFigures:
+class LineFigures(NamedTuple):
     """One line's amounts, credit notes already turned positive."""
 
     code: VatCode
@@ -23,27 +23,27 @@ class LineFigures:
     vat: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figures:
     """All lines' amounts; sums are None where an amount is unknown."""
 
     lines: Sequence[LineFigures]
     discount: Decimal = ZERO
 
-    @property
+    @cached_property
     def lines_sum(self) -> Decimal | None:
         return total(line.net for line in self.lines)
 
-    @property
+    @cached_property
     def net(self) -> Decimal | None:
         lines = self.lines_sum
         return None if lines is None else lines - self.discount
 
-    @property
+    @cached_property
     def owed(self) -> Decimal | None:
         return total(line.vat for line in self.lines if line.code.owed)
 
-    @property
+    @cached_property
     def self_assessed(self) -> Decimal:
         return sum((line.vat or ZERO for line in self.lines if not line.code.owed), ZERO)
 
@@ -65,15 +65,23 @@ class Figures:
         ]
 
 
+def _line_figures(code: VatCode, net: Decimal | None, vat: Decimal | None, factor: int, unit: Decimal) -> LineFigures:
+    """Under reverse charge Exact may show no VAT on the line: what the buyer assesses follows from the code's rate."""
+    if not vat and code.assessed_rate and net is not None:
+        vat = part_of(net, code.assessed_rate, unit)
+    return LineFigures(code, None if net is None else net * factor, None if vat is None else vat * factor)
+
+
 def figures_of_entry(
     rows: Sequence[Json], gross: Decimal | None, factor: int, unit: Decimal, resolved: Json
 ) -> Figures:
     """Entry lines. Exact does not say whether their AmountFC includes VAT under codes of Type I: read by type, unless
     only the plain reading gives the entry's gross."""
-    by_type = Figures([_entry_figures(row, factor, unit, resolved, by_type=True) for row in rows])
+    codes = vat_codes(rows, resolved)
+    by_type = Figures([_entry_figures(row, factor, unit, codes, by_type=True) for row in rows])
     if gross is None or _gross(by_type) == gross or not any(line.code.included for line in by_type.lines):
         return by_type
-    plain = Figures([_entry_figures(row, factor, unit, resolved, by_type=False) for row in rows])
+    plain = Figures([_entry_figures(row, factor, unit, codes, by_type=False) for row in rows])
     return plain if _gross(plain) == gross else by_type
 
 
@@ -82,15 +90,15 @@ def _gross(figures: Figures) -> Decimal | None:
     return None if net is None or owed is None else net + owed
 
 
-def _entry_figures(row: Json, factor: int, unit: Decimal, resolved: Json, *, by_type: bool) -> LineFigures:
-    code = vat_code(row.get("VATCode"), resolved)
+def _entry_figures(row: Json, factor: int, unit: Decimal, codes: VatCodes, *, by_type: bool) -> LineFigures:
+    code = codes[row.get("VATCode")]
     booked, vat = amount(row.get("AmountFC"), unit), amount(row.get("VATAmountFC"), unit)
     if code.code is None and vat is None:
         vat = ZERO
     net = booked
     if by_type and code.included:
         net = None if booked is None or vat is None else booked - vat
-    return LineFigures(code, None if net is None else net * factor, None if vat is None else vat * factor)
+    return _line_figures(code, net, vat, factor, unit)
 
 
 def figures_of_purchase_invoice(invoice: Json, unit: Decimal, resolved: Json) -> Figures:
@@ -99,13 +107,13 @@ def figures_of_purchase_invoice(invoice: Json, unit: Decimal, resolved: Json) ->
     gross = amount(invoice.get("Amount"), unit) or ZERO
     factor = -1 if gross < 0 else 1
     discount = amount(invoice.get("AmountDiscountExclVat"), unit) or ZERO
-    return Figures([_invoice_figures(row, factor, unit, resolved) for row in rows], discount)
+    codes = vat_codes(rows, resolved)
+    return Figures([_invoice_figures(row, factor, unit, codes) for row in rows], discount)
 
 
-def _invoice_figures(row: Json, factor: int, unit: Decimal, resolved: Json) -> LineFigures:
+def _invoice_figures(row: Json, factor: int, unit: Decimal, codes: VatCodes) -> LineFigures:
     net, vat = amount(row.get("Amount"), unit), amount(row.get("VATAmount"), unit)
-    code = vat_code(row.get("VATCode"), resolved)
-    return LineFigures(code, None if net is None else net * factor, None if vat is None else vat * factor)
+    return _line_figures(codes[row.get("VATCode")], net, vat, factor, unit)
 
 
 def _amounts(figures: LineFigures, stated: Decimal | None, unit: Decimal) -> dict[str, Any]:
@@ -142,6 +150,7 @@ def entry_lines(
                     "cost_center": row.get("CostCenter") or None,
                     "cost_unit": row.get("CostUnit") or None,
                     "project": joined(resolved, "project", row.get("Project")).get("Code"),
+                    "dimensions": {},
                 }
             ],
             "order_link": link,
@@ -197,6 +206,7 @@ def _invoice_line(
                 "cost_center": row.get("CostCenter") or None,
                 "cost_unit": row.get("CostUnit") or None,
                 "project": joined(resolved, "project", row.get("Project")).get("Code"),
+                "dimensions": {},
             }
         ],
         "order_link": _line_link(row, resolved) or header,

@@ -31,14 +31,14 @@ from .values import (
     supplier_of,
     total,
 )
-from .vat import vat_code
+from .vat import VatCodes, vat_codes
 
 REST_API = 11
 """Source of orders made through Exact's REST interface."""
 PROGRESS = {10: Progress.NONE, 20: Progress.PARTIAL, 30: Progress.COMPLETE}
 _PRICE_PLACES = Decimal("1e-10")
 
-Reading = Callable[[Json, Decimal, Json], Decimal | None]
+Reading = Callable[[Json, Decimal, VatCodes], Decimal | None]
 
 
 def translate_order(source: SourceDocument, record: Json) -> Translated:
@@ -50,10 +50,11 @@ def translate_order(source: SourceDocument, record: Json) -> Translated:
     rows: Sequence[Json] = record["PurchaseOrderLines"]
     net = amount(record.get("AmountFCExclVat"), unit)
     discount = header_discount(record, unit)
-    nets = line_nets(rows, net, discount, unit, resolved)
+    codes = vat_codes(rows, resolved)
+    nets = line_nets(rows, net, discount, unit, codes)
     lifecycle = lifecycle_of(record)
     lines = [
-        order_line(row, line_net, lifecycle, supplier, unit, resolved, findings)
+        order_line(row, line_net, lifecycle, supplier, unit, codes, resolved, findings)
         for row, line_net in zip(rows, nets, strict=True)
     ]
     gross = amount(record.get("AmountFC"), unit)
@@ -78,6 +79,7 @@ def translate_order(source: SourceDocument, record: Json) -> Translated:
             "description": record.get("Description") or None,
             "ship_to": ship_to(record),
             "allowances": [{"reason": "discount", "amount": discount}] if discount else [],
+            "charges": [],
             "totals": {
                 "lines": total(nets),
                 "net": net,
@@ -115,20 +117,16 @@ def header_discount(record: Json, unit: Decimal) -> Decimal:
     return amount(record.get("AmountDiscountExclVat"), unit) or ZERO
 
 
-def _by_vat_type(row: Json, unit: Decimal, resolved: Json) -> Decimal | None:
+def _by_vat_type(row: Json, unit: Decimal, codes: VatCodes) -> Decimal | None:
     """Amounts follow the VAT code's Type: I includes the VAT, E does not."""
-    return (
-        _less_vat(row, unit, resolved)
-        if vat_code(row.get("VATCode"), resolved).included
-        else _as_is(row, unit, resolved)
-    )
+    return _less_vat(row, unit, codes) if codes[row.get("VATCode")].included else _as_is(row, unit, codes)
 
 
-def _as_is(row: Json, unit: Decimal, resolved: Json) -> Decimal | None:
+def _as_is(row: Json, unit: Decimal, codes: VatCodes) -> Decimal | None:
     return amount(row.get("AmountFC"), unit)
 
 
-def _less_vat(row: Json, unit: Decimal, resolved: Json) -> Decimal | None:
+def _less_vat(row: Json, unit: Decimal, codes: VatCodes) -> Decimal | None:
     gross, vat = amount(row.get("AmountFC"), unit), amount(row.get("VATAmount"), unit)
     return None if gross is None or vat is None else gross - vat
 
@@ -138,7 +136,7 @@ READINGS: tuple[Reading, ...] = (_by_vat_type, _as_is, _less_vat)
 
 
 def line_nets(
-    rows: Sequence[Json], net: Decimal | None, discount: Decimal, unit: Decimal, resolved: Json
+    rows: Sequence[Json], net: Decimal | None, discount: Decimal, unit: Decimal, codes: VatCodes
 ) -> list[Decimal | None]:
     """Net amounts of the lines: the first reading under which they, less the header discount, give the order's net.
 
@@ -146,7 +144,7 @@ def line_nets(
     """
     first: list[Decimal | None] | None = None
     for reading in READINGS:
-        nets = [reading(row, unit, resolved) for row in rows]
+        nets = [reading(row, unit, codes) for row in rows]
         lines = total(nets)
         if net is None or (lines is not None and lines - discount == net):
             return nets
@@ -155,13 +153,13 @@ def line_nets(
 
 
 def order_line(
-    row: Json, net: Decimal | None, lifecycle: OrderLifecycle, supplier: str, unit: Decimal, resolved: Json,
-    findings: list[Reason],
+    row: Json, net: Decimal | None, lifecycle: OrderLifecycle, supplier: str, unit: Decimal, codes: VatCodes,
+    resolved: Json, findings: list[Reason],
 ) -> dict[str, Any]:  # fmt: skip
     number: int = row["LineNumber"]
     ordered = quantity(row.get("QuantityInPurchaseUnits"))
     invoiced = in_purchase_units(row.get("InvoicedQuantity"), row, ordered)
-    vat = vat_code(row.get("VATCode"), resolved)
+    vat = codes[row.get("VATCode")]
     vat_amount = amount(row.get("VATAmount"), unit)
     account = account_of(row.get("Item"), supplier, resolved)
     if account is None:
@@ -195,6 +193,7 @@ def order_line(
                 "cost_center": row.get("CostCenter") or None,
                 "cost_unit": row.get("CostUnit") or None,
                 "project": row.get("ProjectCode") or None,
+                "dimensions": {},
             }
         ],
         "received_quantity": in_purchase_units(row.get("ReceivedQuantity"), row, ordered),

@@ -36,9 +36,8 @@ def decimal(value: str | int | None) -> Decimal | None:
 
 
 def plain_decimal(value: Decimal) -> Decimal:
-    """Without trailing zeros or exponent: 2.50 and 2.5 become the same document."""
-    value = value.normalize()
-    return value if value.as_tuple().exponent <= 0 else value.quantize(Decimal(1))  # type: ignore[operator]
+    """Without trailing zeros: 2.50 and 2.5 become the same document. Written out, it has no exponent."""
+    return value.normalize()
 
 
 def total(values: Iterable[Decimal | None]) -> Decimal | None:

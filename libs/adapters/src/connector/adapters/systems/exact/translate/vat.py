@@ -1,8 +1,8 @@
 """What a VAT code of the company does to an amount."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.domain.documents.common import VatCategory
 
@@ -13,8 +13,7 @@ _NOT_OWED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class VatCode:
+class VatCode(NamedTuple):
     """One code as a document uses it. `category` is None where neither the company's table nor Exact tells it."""
 
     code: str | None
@@ -25,12 +24,21 @@ class VatCode:
     """Whether the supplier is owed this VAT; else the buyer assesses it himself."""
     non_deductible: Decimal
     """Per cent."""
+    assessed_rate: Decimal | None = None
+    """Under reverse charge: the rate at which the buyer owes the VAT."""
 
+
+VatCodes = dict[str | None, VatCode]
 
 _NO_CODE = VatCode(None, None, None, included=False, owed=True, non_deductible=ZERO)
 
 
-def vat_code(code: str | None, resolved: Json) -> VatCode:
+def vat_codes(rows: Iterable[Json], resolved: Json) -> VatCodes:
+    """The codes that lines use, each worked out once a document."""
+    return {code: _vat_code(code, resolved) for code in {row.get("VATCode") for row in rows}}
+
+
+def _vat_code(code: str | None, resolved: Json) -> VatCode:
     """The company's table before Exact's own VAT code (Type I includes the VAT, Charged is reverse charge)."""
     if not code:
         return _NO_CODE
@@ -47,6 +55,7 @@ def vat_code(code: str | None, resolved: Json) -> VatCode:
         included,
         owed=not charged and category not in _NOT_OWED,
         non_deductible=Decimal(own.get("non_deductible") or 0),
+        assessed_rate=rate if charged else None,
     )
 
 
