@@ -1,7 +1,7 @@
 """What records of Exact become, case by case.
 
-`goldens/<case>.source.json` is a value of `documents.exact`, `goldens/<case>.canonical.json` what the mapper makes of it.
-After a wanted change raise TRANSLATION_VERSION and run with UPDATE_GOLDENS=1; without a raised version it is refused.
+`goldens/<case>.source.json` is a value of `documents.exact`, `goldens/<case>.canonical.json` what it becomes. After a
+wanted change raise TRANSLATION_VERSION and run with UPDATE_GOLDENS=1; without a raised version it is refused.
 """
 
 import json
@@ -38,18 +38,18 @@ def test_a_record_becomes_its_golden_document(case: str) -> None:
         if golden.exists():
             before = json.loads(golden.read_text())
             changed = without_version(before) != without_version(actual)
-            raised = TRANSLATION_VERSION > before["translation_version"]
+            raised = before["translation_version"] < TRANSLATION_VERSION
             assert not changed or raised, "raise TRANSLATION_VERSION before the goldens change"
         golden.write_text(json.dumps(actual, indent=1, ensure_ascii=False) + "\n")
     assert actual == json.loads(golden.read_text())
 
 
 def test_every_case_of_the_books_has_a_golden() -> None:
-    assert {
-        "order-purchase-unit", "order-vat-included", "order-header-discount", "order-jpy", "order-cancelled",
-        "order-awaiting", "order-from-rest", "order-sum-broken", "order-no-account", "entry-plain", "entry-vat-included",
-        "entry-reverse-charge", "entry-half-deductible", "entry-credit-note", "entry-credit-sign", "entry-negative",
-        "entry-without-order", "entry-with-purchase-invoice", "entry-reversal", "entry-reversed", "entry-no-supplier",
-        "entry-unknown-currency", "entry-malformed", "supplier", "supplier-blocked", "reference-vat-code",
-        "reference-gl-account",
-    } <= set(CASES)  # fmt: skip
+    cases = """
+        order-purchase-unit order-vat-included order-header-discount order-jpy order-cancelled order-awaiting
+        order-from-rest order-sum-broken order-no-account entry-plain entry-vat-included entry-reverse-charge
+        entry-half-deductible entry-credit-note entry-credit-sign entry-negative entry-without-order
+        entry-with-purchase-invoice entry-reversal entry-reversed entry-no-supplier entry-unknown-currency
+        entry-malformed supplier supplier-blocked reference-vat-code reference-gl-account
+    """
+    assert set(CASES) >= set(cases.split())

@@ -1,9 +1,7 @@
 """The figures and lines of an invoice, from an entry or from a logistic purchase invoice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from connector.domain.documents.common import VatCategory
@@ -23,29 +21,16 @@ class LineFigures(NamedTuple):
     vat: Decimal | None
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """All lines' amounts; sums are None where an amount is unknown."""
 
     lines: Sequence[LineFigures]
-    discount: Decimal = ZERO
-
-    @cached_property
-    def lines_sum(self) -> Decimal | None:
-        return total(line.net for line in self.lines)
-
-    @cached_property
-    def net(self) -> Decimal | None:
-        lines = self.lines_sum
-        return None if lines is None else lines - self.discount
-
-    @cached_property
-    def owed(self) -> Decimal | None:
-        return total(line.vat for line in self.lines if line.code.owed)
-
-    @cached_property
-    def self_assessed(self) -> Decimal:
-        return sum((line.vat or ZERO for line in self.lines if not line.code.owed), ZERO)
+    discount: Decimal
+    lines_sum: Decimal | None
+    net: Decimal | None
+    owed: Decimal | None
+    """VAT that the supplier is owed."""
+    self_assessed: Decimal
 
     def totals(self) -> dict[str, Decimal | None]:
         return {"lines": self.lines_sum, "allowances": self.discount or None, "net": self.net}
@@ -65,6 +50,18 @@ class Figures:
         ]
 
 
+def _sum_up(lines: Sequence[LineFigures], discount: Decimal = ZERO) -> Figures:
+    lines_sum = total(line.net for line in lines)
+    return Figures(
+        lines,
+        discount,
+        lines_sum,
+        net=None if lines_sum is None else lines_sum - discount,
+        owed=total(line.vat for line in lines if line.code.owed),
+        self_assessed=sum((line.vat or ZERO for line in lines if not line.code.owed), ZERO),
+    )
+
+
 def _line_figures(code: VatCode, net: Decimal | None, vat: Decimal | None, factor: int, unit: Decimal) -> LineFigures:
     """Under reverse charge Exact may show no VAT on the line: what the buyer assesses follows from the code's rate."""
     if not vat and code.assessed_rate and net is not None:
@@ -78,10 +75,10 @@ def figures_of_entry(
     """Entry lines. Exact does not say whether their AmountFC includes VAT under codes of Type I: read by type, unless
     only the plain reading gives the entry's gross."""
     codes = vat_codes(rows, resolved)
-    by_type = Figures([_entry_figures(row, factor, unit, codes, by_type=True) for row in rows])
+    by_type = _sum_up([_entry_figures(row, factor, unit, codes, by_type=True) for row in rows])
     if gross is None or _gross(by_type) == gross or not any(line.code.included for line in by_type.lines):
         return by_type
-    plain = Figures([_entry_figures(row, factor, unit, codes, by_type=False) for row in rows])
+    plain = _sum_up([_entry_figures(row, factor, unit, codes, by_type=False) for row in rows])
     return plain if _gross(plain) == gross else by_type
 
 
@@ -108,7 +105,7 @@ def figures_of_purchase_invoice(invoice: Json, unit: Decimal, resolved: Json) ->
     factor = -1 if gross < 0 else 1
     discount = amount(invoice.get("AmountDiscountExclVat"), unit) or ZERO
     codes = vat_codes(rows, resolved)
-    return Figures([_invoice_figures(row, factor, unit, codes) for row in rows], discount)
+    return _sum_up([_invoice_figures(row, factor, unit, codes) for row in rows], discount)
 
 
 def _invoice_figures(row: Json, factor: int, unit: Decimal, codes: VatCodes) -> LineFigures:

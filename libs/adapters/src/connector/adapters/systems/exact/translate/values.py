@@ -71,7 +71,7 @@ def exchange_rate(rate: str | int | None, foreign: Decimal | None, accounting: D
     value = Decimal(rate)
     if value == 0:
         return None
-    if foreign and accounting:
+    if value != 1 and foreign and accounting:
         booked = abs(accounting)
         inverse = 1 / value
         if abs(abs(foreign) * inverse - booked) < abs(abs(foreign) * value - booked):
