@@ -46,6 +46,9 @@ class VendorProcess:
     def fault(self, **rule: Any) -> None:
         httpx.post(f"{self.control_url}/faults", json=rule).raise_for_status()
 
+    def clear_faults(self) -> None:
+        httpx.delete(f"{self.control_url}/faults").raise_for_status()
+
     def set(self, **settings: Any) -> None:
         httpx.post(f"{self.control_url}/settings", json=settings).raise_for_status()
 
