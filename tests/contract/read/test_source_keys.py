@@ -172,6 +172,7 @@ async def test_a_changed_setting_makes_exactly_its_users_due(stores: Stores) -> 
     read_at = await stores.keys.stamp(stores.connection, stores.epoch)
     done = [finished(user, read_at, uses=("vat/21", "vat/9")), finished(other, read_at, uses=("vat/0",))]
     await stores.keys.finish(stores.connection, stores.epoch, done)
+    assert await stores.keys.users(stores.connection, ["vat/9"]) == 1
     assert await stores.keys.touch(stores.connection, ["vat/9"]) == 1
     (key,) = await stores.keys.claim(stores.connection, stores.epoch, 10)
     assert (key.native_id, key.traffic) == ("a", TrafficClass.BACKFILL)
@@ -234,3 +235,18 @@ async def test_a_requested_job_is_due_now_and_a_stale_kind_disappears(stores: St
     job = await stores.jobs.claim(stores.connection, stores.epoch)
     assert job is not None
     assert (job.kind, job.cursor) == ("later", "7")
+
+
+async def test_a_feed_numbered_anew_starts_its_jobs_from_the_beginning(stores: Stores) -> None:
+    kinds = [JobKind("orders", timedelta(hours=1)), JobKind("entries", timedelta(hours=1))]
+    await stores.jobs.ensure(stores.connection, kinds)
+    for kind in ("orders", "entries"):
+        assert await stores.jobs.claim(stores.connection, stores.epoch) is not None
+        await stores.jobs.advance(stores.connection, stores.epoch, kind, "900")
+    for kind in ("orders", "entries"):
+        await stores.jobs.finish(stores.connection, stores.epoch, kind)
+    await stores.jobs.restart(stores.connection, stores.epoch, ["orders"])
+    job = await stores.jobs.claim(stores.connection, stores.epoch)
+    assert job is not None
+    assert (job.kind, job.cursor) == ("orders", None)
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is None

@@ -190,6 +190,9 @@ class MemorySourceKeys:
                 key.claimed_epoch = None
                 key.due = max(key.due, later) if key.due else None
 
+    async def users(self, connection: ConnectionId, uses: Sequence[str]) -> int:
+        return sum(1 for key in self._of(connection).values() if set(key.uses) & set(uses))
+
     async def touch(self, connection: ConnectionId, uses: Sequence[str]) -> int:
         touched = [key for key in self._of(connection).values() if set(key.uses) & set(uses)]
         for key in touched:
@@ -271,6 +274,12 @@ class MemoryJobs:
     async def advance(self, connection: ConnectionId, epoch: int, kind: str, cursor: str | None) -> None:
         if (job := self._claimed(connection, epoch, kind)) is not None:
             job.cursor = cursor
+
+    async def restart(self, connection: ConnectionId, epoch: int, kinds: Sequence[str]) -> None:
+        self._require(connection, Role.READ, epoch)
+        for kind in kinds:
+            if (job := self._of(connection).get(kind)) is not None:
+                job.cursor, job.due = None, self._now()
 
     async def finish(self, connection: ConnectionId, epoch: int, kind: str) -> None:
         if (job := self._claimed(connection, epoch, kind)) is not None:

@@ -100,6 +100,17 @@ class PostgresJobs:
     async def advance(self, connection: ConnectionId, epoch: int, kind: str, cursor: str | None) -> None:
         await self._change(connection, epoch, kind, "cursor = :cursor", {"cursor": cursor})
 
+    async def restart(self, connection: ConnectionId, epoch: int, kinds: Sequence[str]) -> None:
+        async with self._engine.begin() as db:
+            await require_epoch(db, connection, Role.READ, epoch)
+            await db.execute(
+                text(
+                    "update job set cursor = null, due = clock_timestamp()"
+                    " where tenant = :tenant and connection = :connection and kind = any(:kinds)"
+                ),
+                _at(connection) | {"kinds": list(kinds)},
+            )
+
     async def finish(self, connection: ConnectionId, epoch: int, kind: str) -> None:
         change = "claimed_epoch = null, due = null, finished_at = clock_timestamp(), attempts = 0, error = null"
         await self._change(connection, epoch, kind, change, {})

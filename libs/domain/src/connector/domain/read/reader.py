@@ -153,6 +153,8 @@ class Reader:
             await self._take_rows(epoch, entity, rows)
         traffic = TrafficClass.BACKFILL if job.cursor is None else job.traffic
         await self._keys.notice(self._connection, page.keys, traffic, swept=True)
+        if page.restart:
+            await self._jobs.restart(self._connection, epoch, page.restart)
         if page.cursor is not None:
             await self._jobs.advance(self._connection, epoch, job.kind, page.cursor)
 
