@@ -374,6 +374,15 @@ async def test_a_record_is_found_by_its_id_its_number_and_the_targets_id(stores:
     assert [line.event for line in await stores.operations.story(row_of("1"))] == ["received", "call"]
 
 
+async def test_the_oldest_due_row_of_a_flow_is_known_while_there_is_one(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    await stores.rows.upsert([desired("1")])
+    assert list(await stores.operations.oldest_due("acme")) == [FLOW]
+    (due,) = await claim(stores, hold)
+    await judge(stores, hold, due, State.SYNCED)
+    assert await stores.operations.oldest_due("acme") == {}
+
+
 async def test_an_erased_row_is_gone_and_its_link_stays(stores: Stores) -> None:
     hold = await hold_of(stores)
     await stores.rows.upsert([desired("1")])

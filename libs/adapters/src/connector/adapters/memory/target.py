@@ -5,7 +5,7 @@ may get lost, and what people do on its screens shows at the next look.
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -89,6 +89,8 @@ class MemoryVendor:
     requests: int = 0
     references: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _by_number: defaultdict[tuple[str, str], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    _by_id: dict[str, Record] = field(default_factory=dict)
 
     def make(self, resource: str, number: str, made_by: str = "a person", **given: Any) -> Record:
         made = Record(
@@ -103,10 +105,18 @@ class MemoryVendor:
             net=given.get("net"),
         )
         self.records.append(made)
+        self._by_number[resource, number].append(made)
+        self._by_id[made.id] = made
         return made
 
+    def by_id(self, target_id: str) -> Record | None:
+        return self._by_id.get(target_id)
+
+    def by_number(self, resource: str, number: str) -> Sequence[Record]:
+        return self._by_number[resource, number]
+
     def live(self, resource: str, number: str) -> list[Record]:
-        return [r for r in self.records if r.resource == resource and r.number == number and r.live]
+        return [record for record in self.by_number(resource, number) if record.live]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +163,13 @@ class MemoryTarget:
         hits: dict[NaturalKey, list[Found]] = {}
         for key in keys:
             number = dict(key.fields)["number"]
-            hits[key] = [_found(r) for r in self.vendor.records if (r.resource, r.number) == (key.resource, number)]
+            hits[key] = [_found(record) for record in self.vendor.by_number(key.resource, number)]
         return hits
 
     async def read(self, resource: str, target_ids: Sequence[str], traffic: TrafficClass) -> Mapping[str, Found]:
         await self._request()
-        return {r.id: _found(r) for r in self.vendor.records if r.resource == resource and r.id in target_ids}
+        records = [self.vendor.by_id(target_id) for target_id in target_ids]
+        return {r.id: _found(r) for r in records if r is not None and r.resource == resource}
 
     async def _request(self) -> None:
         self.vendor.requests += 1
@@ -203,7 +214,9 @@ class MemoryTarget:
         if step.creates:
             record = self.vendor.make(step.resource, body["content"]["number"], OUR_USER)
         else:
-            record = next(r for r in self.vendor.records if r.id == step.target_id)
+            known = self.vendor.by_id(step.target_id or "")
+            assert known is not None, "a step names an object that was looked at"
+            record = known
         for name, value in body.items():
             setattr(record, name, value)
         if fault is Fault.WRONG_FIGURES and record.net is not None:
@@ -259,8 +272,8 @@ def _gone(name: str, known: TargetObject, stamp: str) -> Part:
 
 
 def _supplier_part(supplier: Supplier, stamp: str) -> Part:
-    content = {"number": supplier.number or supplier.name, "name": supplier.name}
-    return _part(SUPPLIERS, content["number"], stamp, content, None)
+    number = supplier.number or supplier.name
+    return _part(SUPPLIERS, number, stamp, {"number": number, "name": supplier.name}, None)
 
 
 def _render_order(order: PurchaseOrder, stamp: str, wanted: RenderInput, lookup: Lookup) -> Rendered:

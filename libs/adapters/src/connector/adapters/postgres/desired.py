@@ -1,4 +1,5 @@
 """`DesiredRows` on PostgreSQL: one statement a batch."""
+# ruff: noqa: S608 (the statements are put together from constants only)
 
 import json
 from collections.abc import Sequence
@@ -9,20 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connector.domain.identity import RowRef, TrafficClass
 from connector.domain.ports.desired import Desired, Upserted
 
+from .columns import array_of, run
 from .notify import notify
 
 CLASSES = (TrafficClass.LIVE, TrafficClass.CATCH_UP, TrafficClass.BACKFILL)
 
 # A CTE's rows are sorted, so that two intakes lock them in the same order.
 _UPSERT = text(
-    """
+    f"""
     with given as materialized (
         select * from unnest(
-            cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]), cast(:ids as text[]),
-            cast(:sources as text[]), cast(:targets as text[]), cast(:numbers as text[]),
-            cast(:read_ats as timestamptz[]), cast(:versions as integer[]), cast(:contents as text[]),
-            cast(:resolved as text[]), cast(:statuses as text[]), cast(:classes as smallint[]),
-            cast(:payloads as text[]), cast(:details as text[]))
+            {array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")},
+            {array_of("sources")}, {array_of("targets")}, {array_of("numbers")},
+            {array_of("read_ats", "timestamptz")}, {array_of("versions", "integer")}, {array_of("contents")},
+            {array_of("resolved")}, {array_of("statuses")}, {array_of("classes", "smallint")},
+            {array_of("payloads")}, {array_of("details")})
             as g(tenant, flow, entity, native_id, source_connection, target_connection, number, read_at,
                  translation_version, content_digest, resolved_digest, status, class, payload, detail)
          order by tenant, flow, entity, native_id),
@@ -77,9 +79,9 @@ _UPSERT = text(
 )
 
 _FORGET = text(
-    """
-    with given as (select * from unnest(cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]),
-                                        cast(:ids as text[])) as g(tenant, flow, entity, native_id)),
+    f"""
+    with given as (select * from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")},
+                                        {array_of("ids")}) as g(tenant, flow, entity, native_id)),
     payloads as (delete from desired_payload p using given g
                   where (p.tenant, p.flow, p.entity, p.native_id) = (g.tenant, g.flow, g.entity, g.native_id)),
     waits as (delete from wait w using given g
@@ -100,15 +102,15 @@ class PostgresDesiredRows:
         if not wanted:
             return Upserted(0, 0)
         async with self._engine.begin() as db:
-            per_target = (await db.execute(_UPSERT, _columns(wanted))).all()
-            for tenant, target, _, due in per_target:
-                if due:
-                    await notify(db, f"write/{tenant}/{target}")
+            per_target = (await run(db, _UPSERT, _columns(wanted))).all()
+            for row in per_target:
+                if row.due:
+                    await notify(db, f"write/{row.tenant}/{row.target_connection}")
         return Upserted(sum(row.newer for row in per_target), sum(row.due for row in per_target))
 
     async def forget(self, rows: Sequence[RowRef]) -> int:
         async with self._engine.begin() as db:
-            return (await db.execute(_FORGET, row_columns(rows))).rowcount
+            return (await run(db, _FORGET, row_columns(rows))).rowcount
 
 
 def row_columns(rows: Sequence[RowRef]) -> dict[str, object]:

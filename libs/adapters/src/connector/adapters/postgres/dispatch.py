@@ -1,7 +1,9 @@
 """`Dispatch` on PostgreSQL: reading due rows, links, and the brake. What changes rows is in settling.py."""
+# ruff: noqa: S608 (the statements are put together from constants only)
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import text
@@ -15,6 +17,7 @@ from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import LinkedObject, TargetObject
 from connector.domain.sync.states import Cause, State
 
+from .columns import array_of, run
 from .desired import CLASSES, row_columns
 from .epochs import require_epoch
 from .group_commit import GroupCommit
@@ -56,10 +59,10 @@ _OBJECTS = text(
 )
 
 _OPEN_CALLS = text(
-    """
+    f"""
     select i.flow, i.entity, i.native_id, i.call_id, i.part, i.step, i.creates, c.opened_at,
            extract(epoch from c.not_after - clock_timestamp()) as not_after_in_s
-      from unnest(cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]), cast(:ids as text[]))
+      from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")})
            as g(tenant, flow, entity, native_id)
       join call_item i using (tenant, flow, entity, native_id)
       join call c using (tenant, call_id)
@@ -94,11 +97,9 @@ _UNJUDGED = text(
 )
 
 _HELD = "tenant = :tenant and flow = :flow and state = 'held' and reasons @> '[{\"code\": \"mass-change\"}]'"
-_COUNT_HELD = text(f"select count(*) from desired where {_HELD}")  # noqa: S608
+_COUNT_HELD = text(f"select count(*) from desired where {_HELD}")
 _COUNT_SYNCED = text("select count(*) from desired where tenant = :tenant and flow = :flow and synced_at is not null")
-_LET_GO = text(
-    f"update desired set released = true, state = 'due', due = now(), state_since = now() where {_HELD}"  # noqa: S608
-)
+_LET_GO = text(f"update desired set released = true, state = 'due', due = now(), state_since = now() where {_HELD}")
 
 
 class PostgresDispatch:
@@ -107,8 +108,8 @@ class PostgresDispatch:
     def __init__(self, engine: AsyncEngine, listener: Listener) -> None:
         self._engine = engine
         self._listener = listener
-        self._settling: dict[Hold, GroupCommit[Sequence[Settlement], Mapping[RowRef, str]]] = {}
-        self._opening: dict[Hold, GroupCommit[Intent, None]] = {}
+        self._settling: dict[ConnectionId, tuple[Hold, GroupCommit[Sequence[Settlement], Mapping[RowRef, str]]]] = {}
+        self._opening: dict[ConnectionId, tuple[Hold, GroupCommit[Intent, None]]] = {}
 
     async def claim(
         self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
@@ -144,30 +145,38 @@ class PostgresDispatch:
         await self._listener.wait(f"write/{target}", timeout_s)
 
     async def open_call(self, hold: Hold, intent: Intent) -> None:
-        group = self._opening.get(hold)
-        if group is None:
-
-            async def apply(intents: Sequence[Intent]) -> Sequence[None]:
-                async with self._engine.begin() as db:
-                    await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
-                    await open_calls(db, hold, intents)
-                return [None] * len(intents)
-
-            self._opening = {hold: (group := GroupCommit(apply))}
+        held, group = self._opening.get(hold.connection, (None, None))
+        if group is None or held != hold:
+            group = GroupCommit(self._opener(hold))
+            self._opening[hold.connection] = (hold, group)
         await group(intent)
 
+    def _opener(self, hold: Hold) -> Callable[[Sequence[Intent]], Awaitable[Sequence[None]]]:
+        async def apply(intents: Sequence[Intent]) -> Sequence[None]:
+            async with self._engine.begin() as db:
+                await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+                await open_calls(db, hold, intents)
+            return [None] * len(intents)
+
+        return apply
+
     async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:
-        group = self._settling.get(hold)
-        if group is None:
-
-            async def apply(batches: Sequence[Sequence[Settlement]]) -> Sequence[Mapping[RowRef, str]]:
-                async with self._engine.begin() as db:
-                    await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
-                    refused = await settle(db, hold, [settlement for batch in batches for settlement in batch])
-                return [{s.due.row: refused[s.due.row] for s in batch if s.due.row in refused} for batch in batches]
-
-            self._settling = {hold: (group := GroupCommit(apply))}
+        held, group = self._settling.get(hold.connection, (None, None))
+        if group is None or held != hold:
+            group = GroupCommit(self._settler(hold))
+            self._settling[hold.connection] = (hold, group)
         return await group(settlements)
+
+    def _settler(
+        self, hold: Hold
+    ) -> Callable[[Sequence[Sequence[Settlement]]], Awaitable[Sequence[Mapping[RowRef, str]]]]:
+        async def apply(batches: Sequence[Sequence[Settlement]]) -> Sequence[Mapping[RowRef, str]]:
+            async with self._engine.begin() as db:
+                await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+                refused = await settle(db, hold, [settlement for batch in batches for settlement in batch])
+            return [{s.due.row: refused[s.due.row] for s in batch if s.due.row in refused} for batch in batches]
+
+        return apply
 
     async def links(
         self, target: ConnectionId, refs: Collection[EntityRef]
@@ -233,7 +242,7 @@ async def _open_calls(db: AsyncConnection, rows: Sequence[RowRef]) -> Mapping[Ro
     tenants = {row.flow.tenant for row in rows}
     assert len(tenants) == 1, "one target connection is one tenant's"
     tenant = tenants.pop()
-    for row in await db.execute(_OPEN_CALLS, row_columns(rows)):
+    for row in await run(db, _OPEN_CALLS, row_columns(rows)):
         ref = RowRef(FlowId(tenant, row.flow), Entity(row.entity), row.native_id)
         found[ref].append(
             OpenCall(row.call_id, row.part, row.step, row.creates, row.opened_at, float(row.not_after_in_s))
@@ -266,7 +275,7 @@ def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[Open
     return DueRow(
         row=_row_ref(row),
         source=_connection(row),
-        target=ConnectionId(row.tenant, row.target_connection),
+        target=_connection_id(row.tenant, row.target_connection),
         revision=Revision(row.read_at, row.translation_version),
         content_digest=row.content_digest,
         resolved_digest=row.resolved_digest,
@@ -285,11 +294,16 @@ def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[Open
 
 
 def _row_ref(row: Any) -> RowRef:
-    return RowRef(FlowId(row.tenant, row.flow), Entity(row.entity), row.native_id)
+    return RowRef(_flow_id(row.tenant, row.flow), Entity(row.entity), row.native_id)
 
 
 def _connection(row: Any) -> ConnectionId:
-    return ConnectionId(row.tenant, row.source_connection)
+    return _connection_id(row.tenant, row.source_connection)
+
+
+# A few names come over and over; checking each again costs more than the rest of a row.
+_flow_id = lru_cache(FlowId)
+_connection_id = lru_cache(ConnectionId)
 
 
 def _at(connection: ConnectionId) -> dict[str, object]:

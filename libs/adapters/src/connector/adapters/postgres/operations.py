@@ -1,7 +1,9 @@
 """`Operations` on PostgreSQL."""
+# ruff: noqa: S608 (the statements are put together from constants only)
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -41,19 +43,19 @@ _SELECTED = """
     and (cast(:missing as text) is null
          or reasons @> jsonb_build_array(jsonb_build_object('missing', cast(:missing as text))))
 """
-_COUNT = text(f"select count(*) from desired where {_SELECTED}")  # noqa: S608
+_COUNT = text(f"select count(*) from desired where {_SELECTED}")
 _RELEASE = text(
     f"""
     update desired set released = true, attempts = 0, wait_until = null, state = 'due', due = now(), state_since = now()
      where {_SELECTED} returning *
-    """  # noqa: S608
+    """
 )
 _AGAIN = text(
     f"""
     update desired set cause = case when state = 'due' then cause else :cause end, attempts = 0, state = 'due',
            due = now(), state_since = now()
      where {_SELECTED} returning *
-    """  # noqa: S608
+    """
 )
 
 _FIND = text(
@@ -119,7 +121,7 @@ _COUNT_USERS = text(
     f"""
     select count(*) from desired d join ({_USERS}) u using (flow, entity, native_id)
      where d.tenant = :tenant and d.state = 'synced'
-    """  # noqa: S608
+    """
 )
 _TOUCH = text(
     f"""
@@ -134,7 +136,7 @@ _TOUCH = text(
        and ((d.state in ('waiting', 'blocked') and (d.flow, d.entity, d.native_id) in (select * from stuck))
             or (:synced and d.state = 'synced' and (d.flow, d.entity, d.native_id) in (select * from used)))
     returning *
-    """  # noqa: S608
+    """
 )
 
 
@@ -163,6 +165,13 @@ class PostgresOperations:
             for flow, entity, state, count in await db.execute(statement, {"tenant": tenant}):
                 counts[FlowId(tenant, flow)][Entity(entity)][State(state)] = count
         return counts
+
+    async def oldest_due(self, tenant: str) -> Mapping[FlowId, datetime]:
+        statement = text(
+            "select flow, min(due) from desired where tenant = :tenant and state = 'due' and due <= now() group by flow"
+        )
+        async with self._engine.begin() as db:
+            return {FlowId(tenant, flow): due for flow, due in await db.execute(statement, {"tenant": tenant})}
 
     async def find(self, tenant: str, text: str) -> Sequence[RowRef]:
         async with self._engine.begin() as db:

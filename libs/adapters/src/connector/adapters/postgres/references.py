@@ -1,4 +1,5 @@
 """`References` on PostgreSQL."""
+# ruff: noqa: S608 (the statements are put together from constants only)
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -18,7 +19,7 @@ _STORED = text(
     f"""
     select r.tenant, r.connection, r.kind, r.code, r.version, r.as_of, r.body
       from reference r join {_GIVEN} as g(tenant, connection, kind, code) using (tenant, connection, kind, code)
-    """  # noqa: S608
+    """
 )
 
 _UPSERT = text(

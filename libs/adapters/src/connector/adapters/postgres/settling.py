@@ -1,4 +1,5 @@
 """What one transaction of a dispatcher stores: intents before calls; outcomes, objects, verdicts and waits after."""
+# ruff: noqa: S608 (the statements are put together from constants only)
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,11 @@ from connector.domain.identity import RowRef
 from connector.domain.ports.dispatch import Event, Intent, Judgement, Settlement, StoredObject
 from connector.domain.ports.epochs import Hold
 
+from .columns import array_of, run
 from .desired import row_columns
 from .waiting import Key, lock_keys, wake
 
-_ROWS = """cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]), cast(:ids as text[])"""
+_ROWS = f"""{array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")}"""
 _ROW = "tenant, flow, entity, native_id"
 
 _OPEN = text(
@@ -23,13 +25,13 @@ _OPEN = text(
         insert into call (tenant, call_id, connection, epoch, method, resource, opened_at, not_after)
         select :tenant, c.call_id, :connection, :epoch, c.method, c.resource, clock_timestamp(),
                clock_timestamp() + make_interval(secs => c.deadline)
-          from unnest(cast(:call_ids as text[]), cast(:methods as text[]), cast(:resources as text[]),
-                      cast(:deadlines as float[])) as c(call_id, method, resource, deadline))
+          from unnest({array_of("call_ids")}, {array_of("methods")}, {array_of("resources")},
+                      {array_of("deadlines", "float")}) as c(call_id, method, resource, deadline))
     insert into call_item (tenant, call_id, flow, entity, native_id, part, step, creates)
     select tenant, call_id, flow, entity, native_id, part, step, creates
-      from unnest({_ROWS}, cast(:item_calls as text[]), cast(:parts as text[]), cast(:steps as text[]),
-                  cast(:creates as boolean[])) as i({_ROW}, call_id, part, step, creates)
-    """  # noqa: S608
+      from unnest({_ROWS}, {array_of("item_calls")}, {array_of("parts")}, {array_of("steps")},
+                  {array_of("creates", "boolean")}) as i({_ROW}, call_id, part, step, creates)
+    """
 )
 
 _CLOSE = text(
@@ -37,20 +39,20 @@ _CLOSE = text(
     update call_item i
        set outcome = g.outcome, status = g.status, request_id = g.request_id, duration_ms = g.duration_ms,
            closed_at = clock_timestamp()
-      from unnest({_ROWS}, cast(:call_ids as text[]), cast(:parts as text[]), cast(:outcomes as text[]),
-                  cast(:codes as integer[]), cast(:request_ids as text[]), cast(:durations as integer[]))
+      from unnest({_ROWS}, {array_of("call_ids")}, {array_of("parts")}, {array_of("outcomes")},
+                  {array_of("codes", "integer")}, {array_of("request_ids")}, {array_of("durations", "integer")})
            as g({_ROW}, call_id, part, outcome, status, request_id, duration_ms)
      where (i.tenant, i.call_id, i.flow, i.entity, i.native_id, i.part)
          = (g.tenant, g.call_id, g.flow, g.entity, g.native_id, g.part)
-    """  # noqa: S608
+    """
 )
 
 _OTHERS_OBJECTS = text(
-    """
+    f"""
     select g.flow, g.entity, g.native_id,
            o.tenant || '/' || o.source_connection || '/' || o.entity || '/' || o.native_id as owner
-      from unnest(cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]), cast(:ids as text[]),
-                  cast(:sources as text[]), cast(:resources as text[]), cast(:target_ids as text[]))
+      from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")},
+                  {array_of("sources")}, {array_of("resources")}, {array_of("target_ids")})
            as g(tenant, flow, entity, native_id, source, resource, target_id)
       join target_object o on o.tenant = g.tenant and o.target_connection = :connection
                           and o.resource = g.resource and o.target_id = g.target_id
@@ -60,13 +62,13 @@ _OTHERS_OBJECTS = text(
 )
 
 _STORE_OBJECTS = text(
-    """
+    f"""
     with given as (
         select * from unnest(
-            cast(:sources as text[]), cast(:entities as text[]), cast(:ids as text[]), cast(:parts as text[]),
-            cast(:resources as text[]), cast(:target_ids as text[]), cast(:states as text[]),
-            cast(:sub_ids as text[]), cast(:generations as integer[]), cast(:written as text[]),
-            cast(:reached as text[]), cast(:frozen as text[]), cast(:extras as text[]), cast(:versions as text[]))
+            {array_of("sources")}, {array_of("entities")}, {array_of("ids")}, {array_of("parts")},
+            {array_of("resources")}, {array_of("target_ids")}, {array_of("states")},
+            {array_of("sub_ids")}, {array_of("generations", "integer")}, {array_of("written")},
+            {array_of("reached")}, {array_of("frozen")}, {array_of("extras")}, {array_of("versions")})
             as g(source_connection, entity, native_id, part, resource, target_id, state, sub_ids, generation,
                  written_digest, step_reached, frozen, extra, version)
          order by 1, 2, 3, 4),
@@ -97,10 +99,10 @@ _STORE_OBJECTS = text(
 _JUDGE = text(
     f"""
     with given as materialized (
-        select * from unnest({_ROWS}, cast(:contents as text[]), cast(:resolved as text[]), cast(:statuses as text[]),
-                             cast(:states as text[]), cast(:due_in as float[]), cast(:wait_in as float[]),
-                             cast(:attempts as integer[]), cast(:reasons as text[]), cast(:differences as text[]),
-                             cast(:configurations as bigint[]))
+        select * from unnest({_ROWS}, {array_of("contents")}, {array_of("resolved")}, {array_of("statuses")},
+                             {array_of("states")}, {array_of("due_in", "float")}, {array_of("wait_in", "float")},
+                             {array_of("attempts", "integer")}, {array_of("reasons")}, {array_of("differences")},
+                             {array_of("configurations", "bigint")})
             as g({_ROW}, content_digest, resolved_digest, status, state, due_in, wait_in, attempts, reasons,
                  difference, configuration)
          order by 1, 2, 3, 4)
@@ -122,29 +124,29 @@ _JUDGE = text(
        and (d.resolved_digest = g.resolved_digest or g.state not in ('blocked', 'waiting'))
        and d.state in ('due', 'waiting')
     returning d.flow, d.entity, d.native_id
-    """  # noqa: S608
+    """
 )
 
 _STOP_WAITING = text(
     f"""
     delete from wait w using unnest({_ROWS}) as g({_ROW})
      where (w.tenant, w.flow, w.entity, w.native_id) = (g.tenant, g.flow, g.entity, g.native_id)
-    """  # noqa: S608
+    """
 )
 
 _WAIT = text(
     f"""
     insert into wait ({_ROW}, key, version)
     select {_ROW}, key, version
-      from unnest({_ROWS}, cast(:keys as text[]), cast(:versions as text[])) as g({_ROW}, key, version)
+      from unnest({_ROWS}, {array_of("keys")}, {array_of("versions")}) as g({_ROW}, key, version)
     on conflict do nothing
-    """  # noqa: S608
+    """
 )
 
 _CAME_MEANWHILE = text(
-    """
+    f"""
     select distinct g.key
-      from unnest(cast(:keys as text[]), cast(:versions as text[])) as g(key, version)
+      from unnest({array_of("keys")}, {array_of("versions")}) as g(key, version)
       left join lateral (
         select version from target_object o
          where g.key like 'link:%' and o.tenant = :tenant and o.target_connection = :connection
@@ -168,19 +170,19 @@ _INPUTS = text(
     f"""
     insert into rendering as r ({_ROW}, inputs, keys)
     select {_ROW}, cast(inputs as jsonb), array(select jsonb_object_keys(cast(inputs as jsonb)))
-      from unnest({_ROWS}, cast(:inputs as text[])) as g({_ROW}, inputs)
+      from unnest({_ROWS}, {array_of("inputs")}) as g({_ROW}, inputs)
     on conflict ({_ROW}) do update set inputs = excluded.inputs, keys = excluded.keys
      where r.inputs <> excluded.inputs
-    """  # noqa: S608
+    """
 )
 
 _FEEDBACK = text(
-    """
+    f"""
     insert into feedback (tenant, source_connection, entity, native_id, round, flow, verdict, reasons, target)
     select g.tenant, source, entity, native_id, round, flow, verdict, cast(reasons as jsonb), cast(target as jsonb)
-      from unnest(cast(:tenants as text[]), cast(:flows as text[]), cast(:entities as text[]), cast(:ids as text[]),
-                  cast(:sources as text[]), cast(:rounds as integer[]), cast(:verdicts as text[]),
-                  cast(:reasons as text[]), cast(:targets as text[]))
+      from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")},
+                  {array_of("sources")}, {array_of("rounds", "integer")}, {array_of("verdicts")},
+                  {array_of("reasons")}, {array_of("targets")})
            as g(tenant, flow, entity, native_id, source, round, verdict, reasons, target)
     on conflict do nothing
     """
@@ -190,14 +192,15 @@ _TELL = text(
     f"""
     insert into audit ({_ROW}, event, actor, detail)
     select {_ROW}, event, :actor, cast(detail as jsonb)
-      from unnest({_ROWS}, cast(:events as text[]), cast(:details as text[])) as g({_ROW}, event, detail)
-    """  # noqa: S608
+      from unnest({_ROWS}, {array_of("events")}, {array_of("details")}) as g({_ROW}, event, detail)
+    """
 )
 
 
 async def open_calls(db: AsyncConnection, hold: Hold, intents: Sequence[Intent]) -> None:
     items = [(intent.call_id, item) for intent in intents for item in intent.items]
-    await db.execute(
+    await run(
+        db,
         _OPEN,
         row_columns([item.row for _, item in items])
         | {
@@ -248,14 +251,15 @@ async def _others_objects(db: AsyncConnection, hold: Hold, settlements: Sequence
         "target_ids": [stored.object.target_id for _, stored in objects],
     }
     rows = {(s.due.row.flow.flow, str(s.due.row.entity), s.due.row.native_id): s.due.row for s, _ in objects}
-    found = await db.execute(_OTHERS_OBJECTS, given)
+    found = await run(db, _OTHERS_OBJECTS, given)
     return {rows[row.flow, row.entity, row.native_id]: row.owner for row in found}
 
 
 async def _close(db: AsyncConnection, settlements: Sequence[Settlement]) -> None:
     closed = [(s.due.row, one) for s in settlements for one in s.closed]
     if closed:
-        await db.execute(
+        await run(
+            db,
             _CLOSE,
             row_columns([row for row, _ in closed])
             | {
@@ -278,7 +282,7 @@ async def _store_objects(db: AsyncConnection, hold: Hold, settlements: Sequence[
     tenant = hold.connection.tenant
     return [
         (tenant, f"link:{tenant}/{row.source_connection}/{row.entity}/{row.native_id}")
-        for row in await db.execute(_STORE_OBJECTS, given)
+        for row in await run(db, _STORE_OBJECTS, given)
     ]
 
 
@@ -305,7 +309,7 @@ async def _store_inputs(db: AsyncConnection, settlements: Sequence[Settlement]) 
     rendered = [(s.due.row, s.inputs) for s in settlements if s.inputs is not None]
     if rendered:
         inputs = [_json({one.key: one.version for one in used}) for _, used in rendered]
-        await db.execute(_INPUTS, row_columns([row for row, _ in rendered]) | {"inputs": inputs})
+        await run(db, _INPUTS, row_columns([row for row, _ in rendered]) | {"inputs": inputs})
 
 
 async def _judge(
@@ -313,8 +317,8 @@ async def _judge(
 ) -> None:
     if judged:
         rows = [s.due.row for s, _ in judged]
-        taken = {(row.flow, row.entity, row.native_id) for row in await db.execute(_JUDGE, _judgement_columns(judged))}
-        await db.execute(_STOP_WAITING, row_columns(rows))
+        taken = {(row.flow, row.entity, row.native_id) for row in await run(db, _JUDGE, _judgement_columns(judged))}
+        await run(db, _STOP_WAITING, row_columns(rows))
         kept = [(s, j) for s, j in judged if (s.due.row.flow.flow, str(s.due.row.entity), s.due.row.native_id) in taken]
         woken = [*woken, *await _wait(db, hold, kept)]
         await _give_feedback(db, kept)
@@ -327,15 +331,16 @@ async def _wait(db: AsyncConnection, hold: Hold, judged: Sequence[tuple[Settleme
     if not waits:
         return []
     keys = {"keys": [wait.key for _, wait in waits], "versions": [wait.version for _, wait in waits]}
-    await db.execute(_WAIT, row_columns([row for row, _ in waits]) | keys)
+    await run(db, _WAIT, row_columns([row for row, _ in waits]) | keys)
     at = {"tenant": hold.connection.tenant, "connection": hold.connection.connection}
-    return [(hold.connection.tenant, row.key) for row in await db.execute(_CAME_MEANWHILE, keys | at)]
+    return [(hold.connection.tenant, row.key) for row in await run(db, _CAME_MEANWHILE, keys | at)]
 
 
 async def _give_feedback(db: AsyncConnection, judged: Sequence[tuple[Settlement, Judgement]]) -> None:
     told = [(s, judgement.feedback) for s, judgement in judged if judgement.feedback is not None]
     if told:
-        await db.execute(
+        await run(
+            db,
             _FEEDBACK,
             row_columns([s.due.row for s, _ in told])
             | {
@@ -366,7 +371,8 @@ def _judgement_columns(judged: Sequence[tuple[Settlement, Judgement]]) -> dict[s
 async def tell(db: AsyncConnection, events: Sequence[tuple[RowRef, Event]], actor: str = "connector") -> None:
     """Add to the rows' stories."""
     if events:
-        await db.execute(
+        await run(
+            db,
             _TELL,
             row_columns([row for row, _ in events])
             | {

@@ -1,4 +1,4 @@
-"""Who may act for a connection: one holder a role, replaced by raising the epoch, never by trusting a clock of theirs."""
+"""Who may act for a connection: one holder a role, replaced by raising the epoch, never by trusting a clock."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -75,6 +75,10 @@ class Operations(Protocol):
 
     async def counts(self, tenant: str) -> Mapping[FlowId, Mapping[Entity, Mapping[State, int]]]: ...
 
+    async def oldest_due(self, tenant: str) -> Mapping[FlowId, datetime]:
+        """Since when each flow's longest-due row is due; flows without one are absent."""
+        ...
+
     async def find(self, tenant: str, text: str) -> Sequence[RowRef]:
         """Rows whose native id or number is just this text, or whose object in the target has this id."""
         ...

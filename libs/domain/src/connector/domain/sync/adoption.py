@@ -60,7 +60,7 @@ def _taken(part: Part, found: Found) -> Reason:
     owner = f"of {found.stamp}" if found.stamp else "without our mark"
     return Reason(
         code="number-taken-in-target",
-        message=f"{part.natural_key} exists in the target as {found.target_id} ({found.status}), {owner}; ours is {part.stamp}.",
+        message=f"{part.natural_key} is {found.target_id} ({found.status}) there, {owner}; ours is {part.stamp}.",
         fix=f"If both are the same document: connector link {part.stamp} {found.target_id}. Else change one number.",
         field=part.name,
     )

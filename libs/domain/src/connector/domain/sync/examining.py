@@ -157,7 +157,7 @@ def _close_open_calls(work: Work) -> None:
         else:
             reason = Reason(
                 code="call-unresolved",
-                message=f"A call ({call.step}) for part {call.part} had no answer, and the document has no such part now.",
+                message=f"A {call.step} of part {call.part} had no answer, and the document has no such part now.",
                 fix=f"Check in the target whether {call.part} was made, put it right there, then: connector release.",
             )
             work.judge(blocked(work, [reason]))
