@@ -1,0 +1,157 @@
+"""What people are told of tokens, on a real database and to a real receiver that verifies with the official library."""
+
+import asyncio
+import base64
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from standardwebhooks.webhooks import Webhook
+
+from connector.adapters.clock import SystemClock
+from connector.adapters.gate.reminders import BadWebhookSecret, Receiver, Reminders
+from connector.adapters.http import vendor_http
+from connector.adapters.postgres.engine import engine
+from connector.adapters.postgres.reminders import PostgresReminderStore
+from connector.adapters.postgres.tokens import PostgresTokenStore
+from connector.domain.identity import ConnectionId
+from connector.domain.ports.configuration import Connection
+from connector.domain.ports.reminders import ReminderKind
+from connector.domain.ports.tokens import NewPair, TokenState
+from connector.domain.ports.vault import Sealed
+from tests.integration.gate.world import exact_connection
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+_numbers = itertools.count()
+
+
+@dataclass
+class Inbox:
+    """A receiver on a socket; `answers` are the statuses it gives, then 204."""
+
+    answers: list[int] = field(default_factory=list)
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
+        self.got.append((headers, await reader.readexactly(int(headers["content-length"]))))
+        status = self.answers.pop(0) if self.answers else 204
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+
+@dataclass
+class Office:
+    reminders: Reminders
+    store: PostgresReminderStore
+    tokens: PostgresTokenStore
+    connection: ConnectionId
+    inbox: Inbox
+    url: str
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[AsyncEngine]:
+    database = engine(database_url)
+    yield database
+    await database.dispose()
+
+
+@pytest.fixture
+async def office(database: AsyncEngine, database_url: str) -> AsyncIterator[Office]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("truncate token, reminder")
+    inbox = Inbox()
+    server = await asyncio.start_server(inbox, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hooks"
+    known = exact_connection("http://127.0.0.1:1", 1, name=f"exact-{next(_numbers)}")
+
+    async def connections(_: ConnectionId) -> Connection:
+        return known
+
+    async def receivers(_: str) -> Receiver:
+        return Receiver(url, SECRET)
+
+    store, tokens = PostgresReminderStore(database), PostgresTokenStore(database)
+    async with server, vendor_http() as http:
+        reminders = Reminders(
+            store=store, tokens=tokens, connections=connections, receivers=receivers, http=http, clock=SystemClock()
+        )
+        yield Office(reminders, store, tokens, known.id, inbox, url)
+
+
+async def unused_for(office: Office, database_url: str, days: float) -> None:
+    await office.tokens.adopt(office.connection, NewPair(Sealed("k", b"x"), 600.0, 570.0))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update token set received_at = now() - make_interval(secs => %s)", (days * 86400,))
+
+
+@pytest.mark.parametrize(("days", "told"), [(24.9, False), (25.1, True), (29.9, True)])
+async def test_a_token_unused_for_25_days_is_told_of(
+    office: Office, database_url: str, days: float, told: bool
+) -> None:
+    await unused_for(office, database_url, days)
+    assert await office.reminders.watch() == int(told)
+
+
+async def test_it_is_told_once_a_day_and_verifies_with_the_official_library(office: Office, database_url: str) -> None:
+    await unused_for(office, database_url, 26.0)
+    assert [await office.reminders.watch() for _ in range(5)] == [1, 0, 0, 0, 0]
+    assert [await office.reminders.deliver() for _ in range(3)] == [1, 0, 0]
+    ((headers, body),) = office.inbox.got
+    message = Webhook(SECRET).verify(body, headers)
+    assert message["type"] == "authorisation.expires"
+    assert message["data"]["unused_days"] == 26
+    assert message["data"]["next_step"] == f"connector authorize {office.connection}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update reminder set day = day - 1")
+    assert await office.reminders.watch() == 1, "and again the next day"
+
+
+async def test_a_failed_delivery_is_tried_again_under_the_same_id(office: Office, database_url: str) -> None:
+    await unused_for(office, database_url, 26.0)
+    office.inbox.answers = [500]
+    await office.reminders.watch()
+    assert await office.reminders.deliver() == 0
+    assert await office.reminders.deliver() == 0, "not before its time"
+    (waiting,) = await office.store.of_today(office.connection.tenant)
+    assert waiting.error == "the receiver answered 500"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update reminder set due = now()")
+    assert await office.reminders.deliver() == 1
+    assert len({headers["webhook-id"] for headers, _ in office.inbox.got}) == 1
+
+
+async def test_a_paused_connection_is_told_with_its_reason(office: Office) -> None:
+    await office.tokens.adopt(office.connection, NewPair(Sealed("k", b"x"), 600.0, 0.0))
+    row = await office.tokens.begin_refresh(office.connection, 1, "a", 5.0)
+    assert row is not None
+    await office.tokens.fail(office.connection, 1, "a", TokenState.REAUTHORISE, "invalid_grant")
+    await office.reminders.watch()
+    await office.reminders.deliver()
+    message = json.loads(office.inbox.got[0][1])
+    assert message["type"] == "connection.paused"
+    assert message["data"]["reason"] == "invalid_grant"
+
+
+async def test_blocked_records_of_a_day_become_one_message(office: Office) -> None:
+    for count in (1, 2, 40):
+        await office.store.note(office.connection, ReminderKind.RECORDS_BLOCKED, {"count": count})
+    assert await office.reminders.deliver() == 1
+    assert json.loads(office.inbox.got[0][1])["data"] == {"count": 40}
+
+
+@pytest.mark.parametrize(
+    ("secret", "says"),
+    [("whsec_pässwörd", "outside ASCII"), ("whsec_!!!", "not base64"), ("whsec_AAAA", "has 3 bytes")],
+)
+def test_a_secret_that_cannot_sign_is_refused_without_showing_it(secret: str, says: str) -> None:
+    with pytest.raises(BadWebhookSecret, match=says) as caught:
+        Receiver("https://example.org", secret)
+    assert secret.removeprefix("whsec_") not in str(caught.value)
