@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connector.adapters.clock import SystemClock
+from connector.adapters.configuration.tenant_file import LOOPBACK
 from connector.adapters.gate import SharedGate, open_gate
 from connector.adapters.gate.authorize import Authorisations
 from connector.adapters.http import vendor_http
@@ -87,7 +88,7 @@ def address_problem(address: str, *, loopback_http: bool) -> str | None:
         return f"{address!r} is not an origin: give scheme, host and port only, such as https://connector.example.com"
     if parts.scheme == "https":
         return None
-    if parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"):
+    if parts.scheme == "http" and parts.hostname in LOOPBACK:
         return None if loopback_http else f"{address} is plain http: set CONNECTOR_ALLOW_LOOPBACK_HTTP=1 for a sandbox"
     return f"{address} is not https"
 

@@ -1,0 +1,1 @@
+"""console: the `connector` command."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -18,6 +19,7 @@ from connector.domain.identity import Entity
 from connector.domain.ports.configuration import OnBlock, OnMappingChange
 from connector.domain.secret import Secret
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower-case letters, digits, hyphens")]
 
 
@@ -98,15 +100,18 @@ class Tenant:
         return flow_kinds()[self.flows[flow].kind]
 
 
-def load(path: Path, *, with_secrets: bool = True) -> Tenant:
-    """Read and check a configuration file; raises ConfigurationRefused with every mistake."""
+def load(path: Path, *, with_secrets: bool = True, loopback_http: bool = False) -> Tenant:
+    """Read and check a configuration file; raises ConfigurationRefused with every mistake.
+
+    `loopback_http` lets addresses be plain http on this machine, for sandboxes.
+    """
     document = _parse(path)
     place = _Places(path, document)
     try:
         entered = TenantFile.model_validate(document)
     except ValidationError as error:
         raise ConfigurationRefused([place.of_error(item, ()) for item in error.errors()]) from None
-    mistakes = list(_mistakes(entered, place))
+    mistakes = [*_mistakes(entered, place), *_addresses(entered, place, loopback_http=loopback_http)]
     if mistakes:
         raise ConfigurationRefused(mistakes)
     tables, bad_tables = _tables(entered, path, place)
@@ -196,6 +201,20 @@ def _connection_mistakes(name: str, connection: ConnectionEntry, place: _Places)
         if field not in connection.secrets and not meaning.startswith("optional"):
             fix = f"Add `{field}: env:NAME` or `{field}: file:/path`"
             yield place.mistake((*at, "secrets"), f"connection {name}: secret {field!r} ({meaning}) is missing", fix)
+
+
+def _addresses(entered: TenantFile, place: _Places, *, loopback_http: bool) -> Iterator[Mistake]:
+    """Credentials and documents travel over https; only a sandbox on this machine may be called without."""
+    for name, connection in entered.connections.items():
+        for setting, value in connection.settings.items():
+            if not setting.endswith("url") or not isinstance(value, str) or not value.startswith("http:"):
+                continue
+            local = urlsplit(value).hostname in LOOPBACK
+            if local and loopback_http:
+                continue
+            fix = "For a sandbox set CONNECTOR_ALLOW_LOOPBACK_HTTP=1 where this command runs" if local else "Use https"
+            where = ("connections", name, "settings", setting)
+            yield place.mistake(where, f"{setting} {value} is plain http", fix)
 
 
 def _flow_mistakes(name: str, flow: FlowEntry, entered: TenantFile, place: _Places) -> Iterator[Mistake]:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from datetime import datetime
 
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.ports.dispatch import StoredObject
@@ -46,14 +45,6 @@ class MemoryOperations:
         for ref, row in self._tables.rows.items():
             if ref.flow.tenant == tenant and row.state is State.DUE and row.due and row.due <= self._tables.now():
                 oldest[ref.flow] = min(row.due, oldest.get(ref.flow, row.due))
-        return oldest
-
-    async def oldest_due(self, tenant: str) -> Mapping[FlowId, datetime]:
-        now = self._tables.now()
-        oldest: dict[FlowId, datetime] = {}
-        for ref, row in self._tables.rows.items():
-            if ref.flow.tenant == tenant and row.due is not None and row.due <= now:
-                oldest[ref.flow] = min(oldest.get(ref.flow, row.due), row.due)
         return oldest
 
     async def find(self, tenant: str, text: str) -> Sequence[RowRef]:

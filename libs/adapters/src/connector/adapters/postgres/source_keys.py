@@ -244,6 +244,17 @@ class PostgresSourceKeys:
             await require_epoch(db, connection, Role.READ, epoch)
             await db.execute(_RELEASE, _at(connection) | _refs(keys) | {"epoch": epoch, "retry_in": retry_in_s})
 
+    async def users(self, connection: ConnectionId, uses: Sequence[str]) -> int:
+        async with self._engine.connect() as db:
+            found = await db.execute(
+                text(
+                    "select count(*) from source_key where tenant = :tenant and connection = :connection"
+                    " and uses && cast(:uses as text[])"
+                ),
+                _at(connection) | {"uses": list(uses)},
+            )
+            return int(found.scalar_one())
+
     async def touch(self, connection: ConnectionId, uses: Sequence[str]) -> int:
         async with self._engine.begin() as db:
             result = await db.execute(

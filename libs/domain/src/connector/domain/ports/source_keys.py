@@ -114,6 +114,10 @@ class SourceKeys(Protocol):
         """Give claims back unread and unblamed, due after `retry_in_s` (the gate said not now)."""
         ...
 
+    async def users(self, connection: ConnectionId, uses: Sequence[str]) -> int:
+        """How many keys `touch` would make due: shown before it is done."""
+        ...
+
     async def touch(self, connection: ConnectionId, uses: Sequence[str]) -> int:
         """Make due, as backfill, exactly the keys whose last record used one of these settings; how many."""
         ...

@@ -1,0 +1,163 @@
+"""Commands about connections: log in, try them, see how they are, pause and resume."""
+
+import asyncio
+import sys
+import webbrowser
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from connector.adapters.postgres.tokens import PostgresTokenStore
+from connector.adapters.runtime import Runtime
+from connector.adapters.systems import Check, room
+from connector.console.output import Failed, Output, Refused, table
+from connector.console.session import JsonFlag, TenantOption, actor, command, find_connection, find_tenant, platform
+from connector.domain.identity import ConnectionId
+from connector.domain.ports.gate import GateError
+from connector.domain.ports.tokens import TokenState, token_key
+from connector.domain.vendor_error import VendorError
+
+app = typer.Typer()
+_LOGIN_WITHIN_S = 900
+
+
+@app.command()
+@command
+async def authorize(
+    connection: Annotated[str, typer.Argument(help="The connection to log in for.")],
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the link; open it anywhere.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return once the link is printed.")] = False,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Log in at a vendor that wants a person's consent (Exact Online).
+
+    Opens a link that is good once and for 15 minutes; the vendor sends the browser back to ingest at
+    PUBLIC_BASE_URL/oauth/callback, which has to be the redirect address registered for the vendor's app.
+    """
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        known = find_connection(await run.configuration.current(), connection, tenant)
+        if run.settings.callback_address is None:
+            raise Refused("PUBLIC_BASE_URL is not set: the vendor could not send the browser back. Set it to ingest's.")
+        tokens = PostgresTokenStore(run.engine)
+        before = (await tokens.read(known)).generation
+        invitation = await run.authorisations().invite(known, run.settings.callback_address)
+        link = f"{run.settings.public_base_url}/oauth/start/{invitation}"
+        if no_wait:
+            output.result({"connection": str(known), "link": link}, [link])
+            return
+        output.note(f"Open this link and log in; it is good once and for 15 minutes:\n{link}")
+        if as_json:
+            sys.stderr.write(f"{link}\n")
+        if not no_browser:
+            await asyncio.to_thread(webbrowser.open, link)
+        generation = await _logged_in(run, tokens, known, before)
+        output.result(
+            {"connection": str(known), "authorised": True, "generation": generation},
+            [f"Connection {known} is authorised. Try it: connector ping {known}"],
+        )
+
+
+async def _logged_in(run: Runtime, tokens: PostgresTokenStore, connection: ConnectionId, before: int) -> int:
+    try:
+        async with asyncio.timeout(_LOGIN_WITHIN_S):
+            while True:
+                row = await tokens.read(connection)
+                if row.generation > before and row.state is TokenState.VALID:
+                    if row.paused:
+                        raise Failed(f"Logged in, but connection {connection} is paused: {row.paused}")
+                    return row.generation
+                await run.listener.wait(token_key(connection), 2.0)
+    except TimeoutError:
+        raise Failed(f"Nobody logged in within 15 minutes. Run `connector authorize {connection}` again.") from None
+
+
+@app.command()
+@command
+async def ping(
+    connection: Annotated[str | None, typer.Argument(help="One connection; all where it is left out.")] = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try connections with real calls: token, rights, company, clock, and where webhooks would arrive.
+
+    Ends with 1 where a check did not pass; each says what to do.
+    """
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        snapshot = await run.configuration.current()
+        if connection is None:
+            name = find_tenant(snapshot, tenant)
+            chosen = sorted(known for known in snapshot.connections if known.tenant == name)
+        else:
+            chosen = [find_connection(snapshot, connection, tenant)]
+        checks = {known: await _checks(run, known) for known in chosen}
+    rows = [
+        ("ok" if check.passed else "FAILED", known, check.name, check.detail, check.fix)
+        for known, found in checks.items()
+        for check in found
+    ]
+    output.result(
+        {str(known): found for known, found in checks.items()},
+        [table("", ["", "connection", "check", "found", "to do"], rows)],
+    )
+    if not all(check.passed for found in checks.values() for check in found):
+        raise typer.Exit(1)
+
+
+async def _checks(run: Runtime, connection: ConnectionId) -> Sequence[Check]:
+    known = await run.connection(connection)
+    if known.paused is not None:
+        return [Check("paused", False, known.paused, f"connector resume {connection}")]
+    address = _public_address(run)
+    try:
+        found = await room(known.system).ping(await run.room_parts(known))
+    except (GateError, VendorError) as error:
+        found = [Check("call", False, str(error), "See the message; then ping again")]
+    return [address, *found] if hasattr(room(known.system), "webhook") else list(found)
+
+
+def _public_address(run: Runtime) -> Check:
+    address = run.settings.public_base_url
+    if address is None:
+        detail = "PUBLIC_BASE_URL is not set: no webhooks arrive, sweeps find every change"
+        return Check("webhooks", True, detail, "Set it to where vendors reach ingest")
+    return Check("webhooks", True, f"vendors reach ingest at {address}")
+
+
+@app.command()
+@command
+async def pause(
+    name: Annotated[str, typer.Argument(help="A connection or a flow.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it shows in status and audit.")],
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Stop calling a connection, or stop writing for a flow, until it is resumed. Nothing is lost meanwhile."""
+    await _set_paused(name, tenant, reason, Output(as_json=as_json))
+
+
+@app.command()
+@command
+async def resume(
+    name: Annotated[str, typer.Argument(help="A connection or a flow.")],
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Go on with a paused connection or flow."""
+    await _set_paused(name, tenant, None, Output(as_json=as_json))
+
+
+async def _set_paused(name: str, tenant: str | None, reason: str | None, output: Output) -> None:
+    async with platform() as run:
+        before, _, short = name.rpartition("/")
+        of = find_tenant(await run.configuration.current(), before or tenant)
+        if reason is None:
+            kind = await run.configuration.resume(of, short, actor())
+        else:
+            kind = await run.configuration.pause(of, short, reason, actor())
+    done = "goes on" if reason is None else f"is paused: {reason}"
+    value: dict[str, Any] = {kind: f"{of}/{short}", "paused": reason}
+    output.result(value, [f"{kind} {of}/{short} {done}"])

@@ -1,0 +1,206 @@
+"""Commands about records: why they are stuck, their whole story, letting them go, deciding a link, writing again."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from connector.adapters.postgres.operations import PostgresOperations
+from connector.console.output import Failed, Output, Refused, table
+from connector.console.session import (
+    JsonFlag,
+    TenantOption,
+    YesFlag,
+    actor,
+    command,
+    find_flow,
+    find_tenant,
+    platform,
+)
+from connector.domain.identity import Entity
+from connector.domain.ports.configuration import FlowState
+from connector.domain.ports.operations import RELEASABLE, RowView, Selection, StoryLine, StuckBy
+from connector.domain.sync.states import Cause, State
+
+app = typer.Typer()
+
+FlowOption = Annotated[str, typer.Option("--flow", help="The flow.")]
+EntityOption = Annotated[Entity | None, typer.Option("--entity", help="Only records of this kind.")]
+IdsArgument = Annotated[list[str] | None, typer.Argument(help="Native ids; all that match where left out.")]
+
+
+@app.command()
+@command
+async def audit(
+    record: Annotated[str, typer.Argument(help="A native id, a document number, or an id in the target.")],
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell the whole story of a record: what came in, what it became, every call and decision, in order."""
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        name = find_tenant(await run.configuration.current(), tenant)
+        operations = PostgresOperations(run.engine)
+        refs = await operations.find(name, record)
+        if not refs:
+            raise Refused(
+                f"tenant {name} has no record with id or number {record!r}: if it is new, its source may not have "
+                "been read yet (`connector status` shows what is due)"
+            )
+        told = [(await operations.row(ref), await operations.story(ref)) for ref in refs]
+    stories = [(view, story) for view, story in told if view is not None]
+    value = [_told(view) | {"story": story} for view, story in stories]
+    output.result(value, [line for view, story in stories for line in _story_lines(view, story)])
+
+
+def _told(view: RowView) -> dict[str, Any]:
+    return {
+        "flow": view.row.flow,
+        "entity": view.row.entity,
+        "native_id": view.row.native_id,
+        "number": view.number,
+        "state": view.state,
+        "state_since": view.state_since,
+        "reasons": view.reasons,
+        "attempts": view.attempts,
+        "due_at": view.due_at,
+        "read_at": view.read_at,
+        "translation_version": view.translation_version,
+        "difference": view.difference,
+        "objects": view.objects,
+        "document": json.loads(view.document),
+    }
+
+
+def _story_lines(view: RowView, story: Sequence[StoryLine]) -> Sequence[Any]:
+    row = view.row
+    head = f"{row.entity} {view.number or row.native_id} of {row.flow}: {view.state} since {view.state_since:%F %T}"
+    objects = [f"  {part}: {of.resource} {of.object.target_id} ({of.state})" for part, of in view.objects.items()]
+    lines = [(f"{line.at:%F %T.%f}"[:-3], line.event, line.actor, _short(line.detail)) for line in story]
+    return [head, *(f"  {reason}" for reason in view.reasons), *objects, table("", ["at", "what", "who", ""], lines)]
+
+
+def _short(detail: Any) -> str:
+    return ", ".join(
+        f"{name}={json.dumps(value, default=str) if isinstance(value, (dict, list)) else value}"
+        for name, value in detail.items()
+    )
+
+
+@app.command()
+@command
+async def blocked(
+    flow: Annotated[str | None, typer.Option("--flow", help="One flow; all where it is left out.")] = None,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what is stuck, grouped by cause, with counts and what to do about each."""
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        snapshot = await run.configuration.current()
+        name = find_tenant(snapshot, tenant)
+        flows = [find_flow(snapshot, flow, tenant)] if flow else sorted(f for f in snapshot.flows if f.tenant == name)
+        operations = PostgresOperations(run.engine)
+        stuck = [one for each in flows for one in await operations.stuck(each)]
+    rows = [(one.flow.flow, one.state, one.count, one.reason.code, one.reason.message, _fix(one)) for one in stuck]
+    columns = ["flow", "state", "records", "cause", "what", "to do"]
+    output.result(stuck, [table("", columns, rows)] if stuck else ["Nothing is stuck."])
+
+
+def _fix(stuck: StuckBy) -> str:
+    examples = ", ".join(f"{row.entity}/{row.native_id}" for row in stuck.examples[:2])
+    return f"{stuck.reason.fix or 'see the record'} (such as {examples})"
+
+
+@app.command()
+@command
+async def release(
+    flow: FlowOption,
+    ids: IdsArgument = None,
+    entity: EntityOption = None,
+    cause: Annotated[str | None, typer.Option("--cause", help="Only records stuck with this reason code.")] = None,
+    missing: Annotated[str | None, typer.Option("--missing", help="Only records that miss this.")] = None,
+    yes: YesFlag = False,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """End a flow's dry run, or try stuck records again, past the brake on mass changes.
+
+    For a flow in dry run, and without conditions, it ends the dry run: the records it held are written.
+    """
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        snapshot = await run.configuration.current()
+        known = find_flow(snapshot, flow, tenant)
+        operations = PostgresOperations(run.engine)
+        chosen = Selection(known, RELEASABLE, entity, ids or None, cause, missing)
+        unconditional = not (ids or entity or cause or missing)
+        dry_run = unconditional and snapshot.flows[known].state is FlowState.DRY_RUN
+        if dry_run:
+            chosen = Selection(known, frozenset({State.HELD}), code="dry-run")
+        count = await operations.count(chosen)
+        if dry_run:
+            output.confirm(f"End the dry run of {known}? {count} records it held will be written.", yes=yes)
+            await run.configuration.go_live(known, actor())
+        elif count:
+            output.confirm(f"Try {count} records of {known} again?", yes=yes)
+            count = await operations.release(chosen, actor())
+    done = f"Flow {known} is live; {count} records go" if dry_run else f"{count} records of {known} are due again"
+    output.result({"flow": str(known), "released": count, "ended_dry_run": dry_run}, [f"{done}."])
+
+
+@app.command()
+@command
+async def replay(
+    flow: FlowOption,
+    ids: IdsArgument = None,
+    entity: EntityOption = None,
+    yes: YesFlag = False,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Look at records again that are settled already, and write what differs. The brake holds back many at once."""
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        known = find_flow(await run.configuration.current(), flow, tenant)
+        chosen = Selection(known, frozenset({State.SYNCED, State.EXCLUDED}), entity, ids or None)
+        operations = PostgresOperations(run.engine)
+        count = await operations.count(chosen)
+        if count:
+            output.confirm(f"Look at {count} settled records of {known} again in the target?", yes=yes)
+            count = await operations.again(chosen, Cause.REPLAY, actor())
+    output.result({"flow": str(known), "due": count}, [f"{count} records of {known} are due again."])
+
+
+@app.command()
+@command
+async def link(
+    record: Annotated[str, typer.Argument(help="A native id or document number.")],
+    target_id: Annotated[str, typer.Argument(help="The id of the object in the target.")],
+    flow: FlowOption,
+    part: Annotated[str, typer.Option(help="The record's part, as `connector audit` shows it for its like.")],
+    resource: Annotated[str, typer.Option(help="The target's name of that kind of object, as audit shows it.")],
+    entity: EntityOption = None,
+    yes: YesFlag = False,
+    tenant: TenantOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Decide that an object in the target is this record's. It is compared with the record and brought to it."""
+    output = Output(as_json=as_json)
+    async with platform() as run:
+        known = find_flow(await run.configuration.current(), flow, tenant)
+        operations = PostgresOperations(run.engine)
+        found = [row for row in await operations.find(known.tenant, record) if row.flow == known]
+        found = [row for row in found if entity in (None, row.entity)]
+        if len(found) != 1:
+            which = ", ".join(f"{row.entity}/{row.native_id}" for row in found) or "none"
+            raise Refused(f"{record!r} must name one record of {known}; it names {which}. Give --entity or the id.")
+        output.confirm(
+            f"Take {resource} {target_id} for {found[0].entity} {record}? It will be changed to agree.", yes=yes
+        )
+        try:
+            await operations.link(found[0], part, resource, target_id, actor())
+        except ValueError as error:
+            raise Failed(f"Not linked: {error}") from None
+    output.result({"record": found[0], "target_id": target_id}, [f"{record} is linked to {target_id} and due."])
