@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -55,7 +56,13 @@ class ConnectionId:
     @classmethod
     def parse(cls, text: str) -> "ConnectionId":
         tenant, _, connection = text.partition("/")
-        return cls(tenant, connection)
+        return cls.of(tenant, connection)
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(tenant: str, connection: str) -> "ConnectionId":
+        """The same as calling the class, remembered: every record on the log names one of a few connections."""
+        return ConnectionId(tenant, connection)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,7 +103,7 @@ class EntityRef:
     @classmethod
     def parse(cls, key: str) -> "EntityRef":
         tenant, connection, entity, native_id = key.split("/", 3)
-        return cls(ConnectionId(tenant, connection), Entity(entity), native_id)
+        return cls(ConnectionId.of(tenant, connection), Entity(entity), native_id)
 
 
 @dataclass(frozen=True, slots=True, order=True)

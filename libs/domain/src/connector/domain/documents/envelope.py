@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from connector.domain.identity import ConnectionId, Entity, EntityRef, Revision
 from connector.domain.ports.source import Absence
@@ -41,10 +41,12 @@ class SourceDocument(BaseModel):
     proof: str | None = None
     digest: str
     """Digest of `record` without stamps."""
+    resolved_digest: str | None = None
+    """Digest of `resolved`; None where the reader left it to others."""
 
     @property
     def ref(self) -> EntityRef:
-        return EntityRef(ConnectionId(self.tenant, self.connection), self.entity, self.native_id)
+        return EntityRef(ConnectionId.of(self.tenant, self.connection), self.entity, self.native_id)
 
 
 class RecordStatus(StrEnum):
@@ -84,10 +86,22 @@ class CanonicalRecord(BaseModel, Generic[D]):
     resolved: dict[str, Any] = {}
     extras: dict[str, Any] = {}
     document: D | None = None
+    _document_json: bytes | None = PrivateAttr(default=None)
+
+    def keep_json(self, document: bytes) -> None:
+        """Remember the document's JSON, made for its digest, so that it is not made twice."""
+        self._document_json = document
+
+    def to_json(self) -> bytes:
+        """The record as it travels."""
+        if self._document_json is None or self.document is None:
+            return self.__pydantic_serializer__.to_json(self)
+        envelope = self.__pydantic_serializer__.to_json(self, exclude={"document"})
+        return b'%b,"document":%b}' % (envelope[:-1], self._document_json)
 
     @property
     def ref(self) -> EntityRef:
-        return EntityRef(ConnectionId(self.tenant, self.connection), self.entity, self.native_id)
+        return EntityRef(ConnectionId.of(self.tenant, self.connection), self.entity, self.native_id)
 
     @property
     def revision(self) -> Revision:

@@ -2,29 +2,32 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
-
-
-def _text(value: Decimal) -> str:
-    return format(value, "f")
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 
-def _decimal(description: str) -> object:
-    schema = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "description": description}
-    return (
-        PlainSerializer(_text, return_type=str, when_used="json"),
-        Field(allow_inf_nan=False),
-        WithJsonSchema(schema),
-    )
+class _PlainDecimal:
+    """In JSON a string without exponent, formatted by the serializer itself; `description` is the schema's."""
+
+    def __init__(self, description: str) -> None:
+        self._description = description
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.decimal_schema(
+            allow_inf_nan=False, serialization=core_schema.format_ser_schema("f", when_used="json")
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "description": self._description}
 
 
-Amount = Annotated[Decimal, *_decimal("an amount in the minor units of its currency")]
-UnitPrice = Annotated[Decimal, *_decimal("a price per price base quantity, unrounded, up to 10 places")]
-Quantity = Annotated[Decimal, *_decimal("a quantity in the unit beside it")]
-Rate = Annotated[Decimal, *_decimal("accounting units per one document unit")]
-Percent = Annotated[Decimal, *_decimal("per cent: 21 means 21 %")]
+Amount = Annotated[Decimal, _PlainDecimal("an amount in the minor units of its currency")]
+UnitPrice = Annotated[Decimal, _PlainDecimal("a price per price base quantity, unrounded, up to 10 places")]
+Quantity = Annotated[Decimal, _PlainDecimal("a quantity in the unit beside it")]
+Rate = Annotated[Decimal, _PlainDecimal("accounting units per one document unit")]
+Percent = Annotated[Decimal, _PlainDecimal("per cent: 21 means 21 %")]
 
 _NO_MINOR_UNITS = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"}
 _NO_MINOR_UNITS |= {"XAF", "XOF", "XPF"}

@@ -71,7 +71,7 @@ def canonical(source: SourceDocument, translations: Translations) -> AnyRecord:
         "native_id": source.native_id,
         "read_at": source.read_at,
         "translation_version": translations.version,
-        "resolved_digest": digest(source.resolved),
+        "resolved_digest": source.resolved_digest or digest(source.resolved),
         "cause": source.cause,
         "proof": source.proof,
         "resolved": source.resolved,
@@ -84,7 +84,8 @@ def canonical(source: SourceDocument, translations: Translations) -> AnyRecord:
         return record_type(
             **envelope, status=RecordStatus.REJECTED, findings=failure.reasons, content_digest=digest(source.record)
         )
-    return record_type(
+    document = done.document.__pydantic_serializer__.to_json(done.document)
+    record = record_type(
         **envelope,
         company=done.company,
         native_number=done.native_number,
@@ -93,6 +94,8 @@ def canonical(source: SourceDocument, translations: Translations) -> AnyRecord:
         provenance=done.provenance,
         findings=list(done.findings),
         extras=dict(done.extras),
-        content_digest=digest_bytes(done.document.model_dump_json().encode()),
+        content_digest=digest_bytes(document),
         document=done.document,
     )
+    record.keep_json(document)
+    return record

@@ -128,6 +128,7 @@ class Reader:
             absence=read.absence,
             proof=read.proof,
             digest=self._content_digest(read),
+            resolved_digest=digest(dict(read.resolved)),
         )
 
     async def _run_job(self, epoch: int) -> bool:
