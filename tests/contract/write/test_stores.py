@@ -249,6 +249,8 @@ async def test_flows_and_classes_of_traffic_take_turns(stores: Stores) -> None:
     await stores.rows.upsert([*many, *live, *others])
     claimed = await stores.dispatch.claim(hold, [FLOW, other], 4, [])
     assert {due.row.native_id for due in claimed} >= {"live", "o1", "o2"}
+    only_live = await stores.dispatch.claim(hold, [FLOW, other], 40, [], TrafficClass.LIVE)
+    assert {due.row.native_id for due in only_live} == {"live", "o1", "o2"}
     following = await stores.dispatch.claim(hold, [FLOW, other], 4, [due.row for due in claimed])
     assert not {due.row for due in claimed} & {due.row for due in following}
 

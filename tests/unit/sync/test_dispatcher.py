@@ -345,6 +345,18 @@ async def test_rows_of_one_order_take_turns() -> None:
 
 
 @virtually
+async def test_a_live_document_does_not_wait_for_a_backfill_in_flight() -> None:
+    async with writer() as w:
+        w.vendor.latency_s = 30
+        await w.take(*(record(order(f"B-{n}"), f"b{n}", cause="backfill") for n in range(400)))
+        await asyncio.sleep(40)
+        await w.take(record(order("LIVE"), "live"))
+        await asyncio.sleep(31)
+        assert ("create", "LIVE") in w.vendor.writes
+        assert len(w.vendor.writes) < 400
+
+
+@virtually
 async def test_a_replay_on_purpose_writes_only_what_differs() -> None:
     async with writer() as w:
         await w.take(record(order("PO-1"), "1"), record(order("PO-2"), "2"))

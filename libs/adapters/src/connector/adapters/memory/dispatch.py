@@ -31,15 +31,21 @@ class MemoryDispatch:
         self._tables = tables
 
     async def claim(
-        self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
+        self,
+        hold: Hold,
+        flows: Collection[FlowId],
+        limit: int,
+        exclude: Collection[RowRef],
+        last: TrafficClass = TrafficClass.BACKFILL,
     ) -> Sequence[DueRow]:
         self._tables.require(hold)
         now = self._tables.now()
         groups: defaultdict[tuple[int, FlowId], list[tuple[datetime, RowRef]]] = defaultdict(list)
         for ref, row in self._tables.rows.items():
             wanted = row.desired.target == hold.connection and ref.flow in flows and ref not in exclude
-            if wanted and row.due is not None and row.due <= now:
-                groups[_CLASSES.index(row.desired.traffic), ref.flow].append((row.due, ref))
+            rank = _CLASSES.index(row.desired.traffic)
+            if wanted and row.due is not None and row.due <= now and rank <= _CLASSES.index(last):
+                groups[rank, ref.flow].append((row.due, ref))
         in_turn = zip_longest(*(sorted(group) for _, group in sorted(groups.items())))
         picked = [entry[1] for turn in in_turn for entry in turn if entry is not None]
         return [self._due_row(self._tables.rows[ref]) for ref in picked[:limit]]

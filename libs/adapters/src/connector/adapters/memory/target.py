@@ -301,11 +301,9 @@ def _render_invoice(invoice: Invoice, stamp: str, wanted: RenderInput, lookup: L
             findings.append(
                 Reason(code="order-not-there", message=f"Order {order} comes first.", missing=link_key(ref))
             )
-    content = {
-        "number": invoice.invoice_number or "",
-        "lines": {line.line_id: str(line.net_amount) for line in invoice.lines},
-    }
-    return Rendered(parts=[_part(INVOICES, content["number"], stamp, content, invoice.totals.net)], findings=findings)
+    number = invoice.invoice_number or ""
+    content = {"number": number, "lines": {line.line_id: str(line.net_amount) for line in invoice.lines}}
+    return Rendered(parts=[_part(INVOICES, number, stamp, content, invoice.totals.net)], findings=findings)
 
 
 def _supplier_findings(supplier: str | None, wanted: RenderInput, lookup: Lookup) -> list[Reason]:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.domain.documents.envelope import RecordStatus
-from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, Revision, Role, RowRef
+from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, Revision, Role, RowRef, TrafficClass
 from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, StoredObject
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.references import ReferenceKey
@@ -30,7 +30,7 @@ _CLAIM = text(
     select d.*, p.payload, extract(epoch from d.wait_until - clock_timestamp()) as wait_in_s,
            extract(epoch from clock_timestamp() - d.received_at) as received_s
       from unnest(cast(:flows as text[])) f
-     cross join generate_series(0, 2) c
+     cross join generate_series(0, :last) c
      cross join lateral (
         select *, row_number() over (order by due) as turn from (
             select tenant, flow, entity, native_id, source_connection, target_connection, read_at, due,
@@ -112,7 +112,12 @@ class PostgresDispatch:
         self._opening: dict[ConnectionId, tuple[Hold, GroupCommit[Intent, None]]] = {}
 
     async def claim(
-        self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
+        self,
+        hold: Hold,
+        flows: Collection[FlowId],
+        limit: int,
+        exclude: Collection[RowRef],
+        last: TrafficClass = TrafficClass.BACKFILL,
     ) -> Sequence[DueRow]:
         async with self._engine.begin() as db:
             await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
@@ -120,6 +125,7 @@ class PostgresDispatch:
             given = _at(hold.connection) | {
                 "flows": [flow.flow for flow in flows],
                 "limit": limit,
+                "last": CLASSES.index(last),
                 "held_flows": [row.flow.flow for row in held],
                 "held_entities": [str(row.entity) for row in held],
                 "held_ids": [row.native_id for row in held],

@@ -164,9 +164,15 @@ class Dispatch(Protocol):
     """Concurrent calls may share a transaction; each still succeeds or fails as a whole."""
 
     async def claim(
-        self, hold: Hold, flows: Collection[FlowId], limit: int, exclude: Collection[RowRef]
+        self,
+        hold: Hold,
+        flows: Collection[FlowId],
+        limit: int,
+        exclude: Collection[RowRef],
+        last: TrafficClass = TrafficClass.BACKFILL,
     ) -> Sequence[DueRow]:
-        """Up to `limit` due rows of these flows, taking turns between flows and classes of traffic, oldest first.
+        """Up to `limit` due rows of these flows and the classes of traffic up to `last`, taking turns between flows and
+        classes, oldest first.
 
         Nothing is marked: rows in the caller's hands are named in `exclude`. Raises EpochLost.
         """

@@ -32,7 +32,9 @@ Report = Callable[[str, Exception], None]
 class Pace:
     """How much one connection's dispatcher takes on at once."""
 
-    in_flight: int = 128
+    in_flight: int = 256
+    kept_for_live: int = 64
+    """Of these, what catch-up and backfill leave free: a live row never waits for theirs to end."""
     parked: int = 1000
     """Rows that wait for another row of the same order; more than this and claiming pauses."""
     recheck_s: float = 60.0
@@ -63,6 +65,7 @@ class Dispatcher:
     _hold: Hold | None = field(init=False, default=None)
     _wake: Signal = field(init=False)
     _turns: Turns = field(init=False, default_factory=Turns)
+    _news: bool = field(init=False, default=True)
     _judged_under: int = field(init=False, default=0)
     _resting: bool = field(init=False, default=False)
 
@@ -142,6 +145,7 @@ class Dispatcher:
     async def _listen(self, hold: Hold) -> None:
         while self._hold is hold:
             await self.dispatch.changed(self.connection, IDLE_S)
+            self._news = True
             self._wake.set()
 
     async def _recheck(self, hold: Hold) -> None:
@@ -160,9 +164,12 @@ class Dispatcher:
                 await self.references.upsert(entries)
 
     async def _claim(self, hold: Hold) -> bool:
-        """Take on as many due rows as there is room for; whether to look again at once."""
-        room = self.pace.in_flight - self._turns.active
-        if room <= 0 or self._turns.parked > self.pace.parked or self._resting:
+        """Take on as many due rows as there is room for; whether to look again at once.
+
+        Not a few at a time: rows claimed together share look-ups and transactions. Only live rows that have just come
+        take what is kept free for them.
+        """
+        if self._turns.parked > self.pace.parked or self._resting or not (self._roomy or self._news):
             return False
         snapshot = await self.configuration.current()
         active = self._active(snapshot)
@@ -173,11 +180,22 @@ class Dispatcher:
             for flow in active:
                 await self.dispatch.rejudge(hold, flow.id, snapshot.epoch, live=flow.state is FlowState.LIVE)
             self._judged_under = snapshot.epoch
-        rows = await self.dispatch.claim(hold, flows, room, self._turns.rows)
+        self._news = False
+        last = TrafficClass.BACKFILL if self._roomy else TrafficClass.LIVE
+        room = self._free - self.pace.kept_for_live if self._roomy else self._free
+        rows = await self.dispatch.claim(hold, flows, room, self._turns.rows, last) if room > 0 else []
         if rows:
             self._start(hold, [row.row for row in rows], self._wave(hold, rows, snapshot))
             return True
         return await self._release_brakes(hold, flows)
+
+    @property
+    def _free(self) -> int:
+        return self.pace.in_flight - self._turns.active
+
+    @property
+    def _roomy(self) -> bool:
+        return self._free - self.pace.kept_for_live >= self.pace.in_flight // 4
 
     def _active(self, snapshot: Snapshot) -> list[Flow]:
         connection = snapshot.connections.get(self.connection)
@@ -193,6 +211,9 @@ class Dispatcher:
         return any(released)
 
     async def _idle(self, hold: Hold) -> None:
+        if not self._roomy:
+            await self._wake.wait(IDLE_S)
+            return
         snapshot = await self.configuration.current()
         flows = [flow.id for flow in self._active(snapshot)]
         next_s = await self.dispatch.next_due_in_s(hold, flows) if flows else None
