@@ -81,7 +81,7 @@ class MemoryVendor:
     """The vendor's side. Tests and people act on it directly; `faults` are taken by the next writes, in order."""
 
     records: list[Record] = field(default_factory=list)
-    faults: deque[Fault] = field(default_factory=deque)
+    faults: deque[Fault | None] = field(default_factory=deque)
     reads_fail: int = 0
     latency_s: float = 0.0
     writes: list[tuple[str, str]] = field(default_factory=list)
