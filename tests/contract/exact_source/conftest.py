@@ -4,7 +4,7 @@ import pytest
 
 from connector.adapters.http import vendor_http
 from connector.adapters.memory.entry_index import MemoryEntryIndex
-from connector.adapters.systems.exact import ExactSource
+from connector.adapters.systems.exact.source import ExactSource
 
 from .sandboxes import CONNECTION, BootClock, CountingStamp, OneCallerGate, Room, Sandbox, log_in, running_sandbox
 
@@ -25,8 +25,9 @@ async def room(sandbox: Sandbox, gate: OneCallerGate) -> AsyncIterator[Room]:
     """A source of its own for each test, on the module's sandbox."""
     async with vendor_http() as http:
 
-        def source(**settings: object) -> ExactSource:
-            return ExactSource(CONNECTION, sandbox.settings(**settings), gate, http, MemoryEntryIndex(), BootClock())
+        def source(webhook_address: str | None = None, **settings: object) -> ExactSource:
+            chosen = sandbox.settings(**settings)
+            return ExactSource(CONNECTION, chosen, gate, http, MemoryEntryIndex(), BootClock(), webhook_address)
 
         sandbox.forget_calls()
         yield Room(sandbox, source, CountingStamp(), gate)

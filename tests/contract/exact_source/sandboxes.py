@@ -70,9 +70,6 @@ class Sandbox:
         values: dict[str, Any] = {
             "base_url": self.base_url,
             "division": self.division,
-            "client_id": "env:EXACT_CLIENT_ID",
-            "client_secret": "env:EXACT_CLIENT_SECRET",
-            "webhook_secret": "env:EXACT_WEBHOOK_SECRET",
             "company": {"currency": "EUR"},
         }
         return Settings.model_validate({**values, **changes})

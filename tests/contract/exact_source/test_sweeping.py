@@ -140,7 +140,7 @@ def callback_url() -> Iterator[str]:
 
 async def test_subscriptions_are_made_kept_and_replaced(room: Room, callback_url: str) -> None:
     for address in (callback_url, callback_url, callback_url + "-moved"):
-        source = room.source(webhook_url=address)
+        source = room.source(webhook_address=address)
         [page async for page in source.sweep("subscriptions", None, room.stamp)]
         rows = room.listed("webhooks/WebhookSubscriptions", "ID,Topic,CallbackURL")
         assert {row["Topic"] for row in rows} == {"PurchaseOrders", "PurchaseEntries", "Accounts"}

@@ -32,6 +32,12 @@ def test_the_signature_is_over_the_raw_bytes_of_content() -> None:
     assert verify(body(), RECIPIENT) is Verdict.ACCEPTED
 
 
+def test_while_a_secret_is_replaced_both_count() -> None:
+    replaced = Recipient(b"the-new-one", 123456, RECIPIENT.client_id, previous_secret=b"whsecret")
+    assert verify(body(), replaced) is Verdict.ACCEPTED
+    assert verify(body(), Recipient(b"the-new-one", 123456, RECIPIENT.client_id)) is Verdict.FORGED
+
+
 @pytest.mark.parametrize(
     "forged",
     [

@@ -1,6 +1,8 @@
 """The vendors' rooms, found by folder name: a new system is a new folder here, and no change anywhere else.
 
-A room's `__init__.py` offers what its system can be; everything heavy is imported inside the functions:
+A room's `room.py` offers what its system can be; everything heavy is imported inside the functions. It is a module of
+its own because its functions are named as other modules of the folder: in `__init__.py` a submodule, once imported,
+would take the function's place.
 
 - always: `SYSTEM`, `Settings` (pydantic, what a connection needs), `SECRETS` (field name -> what it is);
 - as a source: `TRANSLATIONS`, `jobs(settings)`, `source(parts)`;
@@ -14,6 +16,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -63,6 +66,13 @@ class RoomParts:
     endpoint_id: str | None = None
     """The unguessable last segment of this connection's webhook address."""
 
+    @property
+    def webhook_address(self) -> str | None:
+        """Where the vendor delivers this connection's webhooks; None where it can't."""
+        if self.public_base_url is None or self.endpoint_id is None:
+            return None
+        return f"{self.public_base_url}/webhooks/{self.endpoint_id}"
+
 
 class Verdict(Protocol):
     """What became of one delivery: `status` for the vendor, `publish` whether the body goes to the log."""
@@ -92,7 +102,7 @@ class Check:
 
 
 class Room(Protocol):
-    """The surface of a room's package; absent attributes mean that the system is not used that way."""
+    """The surface of a room; absent attributes mean that the system is not used that way."""
 
     SYSTEM: str
     Settings: type[BaseModel]
@@ -114,16 +124,21 @@ class Room(Protocol):
     async def ping(parts: RoomParts) -> Sequence[Check]: ...
 
 
+@cache
 def names() -> Sequence[str]:
     """Every system that has a room."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
+    return sorted(
+        module.name
+        for module in pkgutil.iter_modules(__path__)
+        if module.ispkg and find_spec(f"{__name__}.{module.name}.room") is not None
+    )
 
 
 @cache
 def room(system: str) -> Room:
     if system not in names():
         raise UnknownSystem(f"there is no system {system!r}: use one of {', '.join(names())}")
-    module: Any = importlib.import_module(f"{__name__}.{system}")
+    module: Any = importlib.import_module(f"{__name__}.{system}.room")
     return module  # type: ignore[no-any-return]
 
 

@@ -28,6 +28,14 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+SECRETS = {
+    "client_id": "the app's client id",
+    "client_secret": "the app's OAuth client secret",
+    "webhook_secret": "the app's webhook secret, which is not its client secret",
+    "webhook_secret_previous": "optional: the webhook secret before this one, while Exact still signs with it",
+}
+
+
 class VatTreatment(_Closed):
     """How one VAT code of the company counts; what is left out is taken from Exact's own VAT code."""
 
@@ -56,19 +64,15 @@ class Company(_Closed):
 
 
 class Settings(_Closed):
-    """A connection of system `exact`. Secrets are references (`env:NAME`, `file:/path`), never values."""
+    """A connection of system `exact`; credentials are its secrets."""
 
     region: str | None = None
     """nl, be, uk, de, fr, es or com; or give `base_url`."""
     base_url: str = ""
     """Scheme, host and port, without a path. Filled from `region` where empty."""
     division: int = Field(gt=0)
-    client_id: str
-    client_secret: str
-    webhook_secret: str
-    """Exact: the app's webhook secret, not its OAuth client secret."""
-    webhook_url: str | None = None
-    """Where Exact shall deliver notices; without it no subscriptions are kept and sweeps find everything."""
+    webhooks: bool = True
+    """Off to keep no subscriptions: then sweeps find everything."""
     company: Company
     purchase_invoices: bool = False
     """Read logistic invoices too, for order lines on invoices. Needs the purchase module, else Exact answers 403."""
@@ -79,8 +83,6 @@ class Settings(_Closed):
     call_deadline_s: float = Field(default=30.0, gt=0)
     minute_s: float = Field(default=60.0, gt=0, le=60)
     """Length of Exact's short quota window; shorter only against the sandbox."""
-    processing_s: float = Field(default=120.0, ge=0)
-    """How long Exact may still carry out a write whose answer was lost. Not stated by Exact."""
     catch_up_s: float = Field(default=300.0, gt=0)
     """How often the change feeds are swept for what notices missed; each sweep costs about five calls."""
     reference_cache_s: float = Field(default=300.0, ge=0)

@@ -26,11 +26,27 @@ ERROR_PAUSE_S = 3600.0
 sooner."""
 DELETION_PROOF = "Exact claims the deletion, a filtered read finds nothing, and the endpoint is readable"
 
+
+def jobs(settings: Settings) -> Sequence[JobKind]:
+    """Catch-up and sweeps, reference data, subscriptions, daily checks."""
+    often = timedelta(seconds=settings.catch_up_s)
+    kinds = [
+        JobKind("reference-data", often * 12),
+        JobKind("accounts", often),
+        JobKind("purchase-orders", often),
+        JobKind("purchase-entries", often),
+        JobKind("deleted", often),
+        JobKind("division-check", timedelta(days=1)),
+        JobKind("keep-alive", timedelta(days=1)),
+    ]
+    return [*kinds, *([JobKind("subscriptions", timedelta(hours=1))] if settings.webhooks else [])]
+
+
 Sweep = Callable[[str | None, Stamp], AsyncIterator[SweepPage]]
 
 
 class ExactSource:
-    """One division. Implements the port `Source`."""
+    """One division. Implements the port `Source`. `webhook_address` is where Exact delivers its notices, if at all."""
 
     def __init__(
         self,
@@ -40,30 +56,26 @@ class ExactSource:
         http: httpx.AsyncClient,
         index: EntryIndex,
         clock: Clock,
+        webhook_address: str | None = None,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._index = index
+        self._webhook_address = webhook_address
         self._client = ExactClient(settings, connection, gate, http)
         joins = Joins(self._client, settings.company, settings.reference_cache_s, clock.boot_time_s)
         self._documents = Documents(self._client, joins, settings)
         self._sweeps = Sweeps(connection, self._client, self._documents, index, settings)
-        self._jobs: Mapping[str, tuple[timedelta, Sweep]] = self._scheduled()
-
-    def _scheduled(self) -> Mapping[str, tuple[timedelta, Sweep]]:
-        sweeps, often = self._sweeps, timedelta(seconds=self._settings.catch_up_s)
-        scheduled: dict[str, tuple[timedelta, Sweep]] = {
-            "reference-data": (often * 12, sweeps.reference_data),
-            "accounts": (often, sweeps.accounts),
-            "purchase-orders": (often, sweeps.orders),
-            "purchase-entries": (often, sweeps.entries),
-            "deleted": (often, sweeps.deletions),
-            "division-check": (timedelta(days=1), sweeps.division_check),
-            "keep-alive": (timedelta(days=1), self._keep_alive),
+        self._runs: Mapping[str, Sweep] = {
+            "reference-data": self._sweeps.reference_data,
+            "accounts": self._sweeps.accounts,
+            "purchase-orders": self._sweeps.orders,
+            "purchase-entries": self._sweeps.entries,
+            "deleted": self._sweeps.deletions,
+            "division-check": self._sweeps.division_check,
+            "keep-alive": self._keep_alive,
+            "subscriptions": self._subscriptions,
         }
-        if self._settings.webhook_url is not None:
-            scheduled["subscriptions"] = (timedelta(hours=1), self._subscriptions)
-        return scheduled
 
     @property
     def connection(self) -> ConnectionId:
@@ -71,7 +83,7 @@ class ExactSource:
 
     @property
     def jobs(self) -> Sequence[JobKind]:
-        return [JobKind(name, every) for name, (every, _) in self._jobs.items()]
+        return jobs(self._settings)
 
     @property
     def stamps(self) -> frozenset[str]:
@@ -154,15 +166,15 @@ class ExactSource:
         return [answers[notice.native_id] for notice in notices]
 
     async def sweep(self, job: str, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
-        if job not in self._jobs:
-            raise ValueError(f"Exact knows no job {job!r}: one of {', '.join(self._jobs)}")
-        _, run = self._jobs[job]
-        async for page in run(cursor, stamp):
+        if job not in self._runs:
+            raise ValueError(f"Exact knows no job {job!r}: one of {', '.join(self._runs)}")
+        async for page in self._runs[job](cursor, stamp):
             yield page
 
     async def _subscriptions(self, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
-        assert self._settings.webhook_url is not None
-        await keep_subscriptions(self._client, self._settings.webhook_url, TrafficClass.CATCH_UP)
+        """Where this platform has no address that vendors reach, there is nothing to subscribe."""
+        if self._webhook_address is not None:
+            await keep_subscriptions(self._client, self._webhook_address, TrafficClass.CATCH_UP)
         yield SweepPage()
 
     async def _keep_alive(self, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -32,14 +32,31 @@ class Verdict(StrEnum):
     FOREIGN = "foreign"
     """Well signed, but for another division or app: a webhook secret is shared by all customers of one app."""
 
+    @property
+    def status(self) -> int:
+        return 200 if self in (Verdict.ACCEPTED, Verdict.VALIDATION) else 401
+
+    @property
+    def publish(self) -> bool:
+        return self is Verdict.ACCEPTED
+
+    @property
+    def reason(self) -> str:
+        return str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whose notices an endpoint takes."""
+    """Whose notices an endpoint takes; while a secret is being replaced, both count."""
 
     secret: bytes
     division: int
     client_id: str
+    previous_secret: bytes | None = None
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> Verdict:
+        """Exact signs within the body; its headers say nothing."""
+        return verify(body, self)
 
 
 def verify(body: bytes, recipient: Recipient) -> Verdict:
@@ -54,14 +71,18 @@ def verify(body: bytes, recipient: Recipient) -> Verdict:
     if parts is None:
         return Verdict.FORGED
     content, claimed = parts
-    expected = hmac.new(recipient.secret, content, hashlib.sha256).hexdigest().upper().encode()
-    if not hmac.compare_digest(expected, claimed):
+    if not any(hmac.compare_digest(expected, claimed) for expected in _expected(content, recipient)):
         return Verdict.FORGED
     try:
         event = json.loads(content)
     except ValueError:
         return Verdict.FORGED
     return Verdict.ACCEPTED if _is_for(event, recipient) else Verdict.FOREIGN
+
+
+def _expected(content: bytes, recipient: Recipient) -> list[bytes]:
+    secrets = [recipient.secret, *([recipient.previous_secret] if recipient.previous_secret else [])]
+    return [hmac.new(secret, content, hashlib.sha256).hexdigest().upper().encode() for secret in secrets]
 
 
 def _cut(body: bytes) -> tuple[bytes, bytes] | None:

@@ -1,0 +1,76 @@
+"""Whether a connection to Exact works, by real calls, and what to do where it does not."""
+
+from collections.abc import Sequence
+
+from connector.adapters.http.headers import http_date_s
+from connector.adapters.systems import Check, RoomParts
+from connector.domain.identity import TrafficClass
+from connector.domain.ports.clock import Clock
+from connector.domain.vendor_error import VendorError
+
+from .client import ExactClient, Query
+from .fields import ACCOUNTS, ENTRIES, INVOICES, ORDERS
+from .settings import Settings
+
+_SKEW_AT_MOST_S = 60.0
+
+
+async def ping(parts: RoomParts) -> Sequence[Check]:
+    """Token, division, the company's currency, rights, and the clocks. Raises GateError where no call may be made."""
+    settings: Settings = parts.settings
+    client = ExactClient(settings, parts.connection, parts.gate, parts.http)
+    try:
+        me = await client.me(TrafficClass.LIVE)
+    except VendorError as error:
+        return [Check("token", False, str(error), f"connector authorize {parts.connection}")]
+    checks = [Check("token", True, f"logged in as {me.get('UserName')}")]
+    checks += await _division(client, settings)
+    checks += [await _right(client, endpoint) for endpoint in _endpoints(settings)]
+    return [*checks, await _clock(client, settings, parts.stores["clock"])]
+
+
+def _endpoints(settings: Settings) -> Sequence[str]:
+    return [ORDERS, ENTRIES, ACCOUNTS, *([INVOICES] if settings.purchase_invoices else [])]
+
+
+async def _division(client: ExactClient, settings: Settings) -> Sequence[Check]:
+    number = settings.division
+    query = Query("system/Divisions", ("Code", "Description", "Currency"), where=f"Code eq {number}")
+    try:
+        rows = await client.rows(query, TrafficClass.LIVE)
+    except VendorError as error:
+        return [Check("division", False, str(error), "See Exact's words")]
+    if not rows:
+        fix = "Give the user access to the division, or correct `division`"
+        return [Check("division", False, f"this user sees no division {number}", fix)]
+    name, currency = rows[0].get("Description"), rows[0].get("Currency")
+    agrees = currency == settings.company.currency
+    return [
+        Check("division", True, f"{number} {name}"),
+        Check("currency", agrees, f"the division's is {currency}", None if agrees else "Correct company.currency"),
+    ]
+
+
+async def _right(client: ExactClient, endpoint: str) -> Check:
+    """Exact answers an empty list where a right is missing, so it is asked for the right itself."""
+    name = f"right to read {endpoint}"
+    try:
+        granted = await client.has_rights(endpoint, TrafficClass.LIVE)
+    except VendorError as error:
+        return Check(name, False, str(error), "See Exact's words")
+    fix = "An administrator of the company grants it: Exact Online, Users, Rights"
+    return Check(name, granted, "granted" if granted else "missing", None if granted else fix)
+
+
+async def _clock(client: ExactClient, settings: Settings, clock: Clock) -> Check:
+    url = f"{settings.base_url}/api/v1/current/Me?$select=CurrentDivision"
+    try:
+        answer = await client.send("GET", "current/Me", url, TrafficClass.LIVE)
+    except VendorError as error:
+        return Check("clock", False, str(error), "See Exact's words")
+    theirs = http_date_s(answer.headers.get("date"))
+    if theirs is None:
+        return Check("clock", True, "Exact told no time")
+    skew_s = clock.now().timestamp() - theirs
+    near = abs(skew_s) <= _SKEW_AT_MOST_S
+    return Check("clock", near, f"{skew_s:+.0f} s from Exact's", None if near else "Set this machine's clock (NTP)")
