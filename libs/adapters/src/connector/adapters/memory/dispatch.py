@@ -15,6 +15,7 @@ from connector.domain.ports.dispatch import (
     OpenCall,
     Settlement,
     StoredObject,
+    linked,
 )
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.references import ReferenceKey
@@ -187,10 +188,7 @@ class MemoryDispatch:
         for ref in refs:
             objects = self._tables.objects.get((target, ref))
             if objects:
-                stored = objects[min(objects)]
-                known = stored.object
-                linked = LinkedObject(known.target_id, known.sub_ids, stored.state, known.extra)
-                found[ref] = (stored.version, linked)
+                found[ref] = linked(objects)
         return found
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, Revision, Role, RowRef, TrafficClass
-from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, StoredObject
+from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, StoredObject, linked
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import LinkedObject, TargetObject
@@ -189,7 +189,7 @@ class PostgresDispatch:
     ) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
         async with self._engine.begin() as db:
             found = await _objects(db, target, refs)
-        return {ref: _linked(parts[min(parts)]) for ref, parts in found.items()}
+        return {ref: linked(parts) for ref, parts in found.items()}
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
         prefix = f"reference:{hold.connection}/"
@@ -270,11 +270,6 @@ def stored_object(row: Any) -> StoredObject:
             extra=row.extra,
         ),
     )
-
-
-def _linked(stored: StoredObject) -> tuple[str, LinkedObject]:
-    known = stored.object
-    return stored.version, LinkedObject(known.target_id, known.sub_ids, stored.state, known.extra)
 
 
 def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[OpenCall]) -> DueRow:

@@ -1,7 +1,7 @@
 """What a dispatcher keeps: due rows, intents of calls, objects in the target, verdicts. Every change names its hold."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -42,6 +42,16 @@ class StoredObject:
         """Changes whenever those who depend on the object should look again."""
         known = self.object
         return digest([known.target_id, dict(known.sub_ids), self.state, dict(known.extra)])
+
+
+def linked(parts: Mapping[str, StoredObject]) -> tuple[str, LinkedObject]:
+    """A document's objects as others see them, with the version that waits compare: the first part's."""
+    shown = {
+        name: LinkedObject(stored.object.target_id, stored.object.sub_ids, stored.state, stored.object.extra)
+        for name, stored in sorted(parts.items())
+    }
+    first = min(parts)
+    return parts[first].version, replace(shown[first], parts=shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,8 @@ class LinkedObject:
     sub_ids: Mapping[str, str]
     state: str
     extra: Json = field(default_factory=dict)
+    parts: Mapping[str, "LinkedObject"] = field(default_factory=dict)
+    """All of its objects by part name, where it became more than one; the fields above are the first one's."""
 
 
 class Lookup(Protocol):
@@ -131,6 +133,10 @@ class Lookup(Protocol):
 
     def mapping(self, table: str, key: str) -> str | None:
         """An entry of the flow's mapping tables."""
+        ...
+
+    def pattern(self, table: str, key: str) -> str | None:
+        """The entry whose key fits, `*` in it standing for any text; of several the one with the most fixed text."""
         ...
 
     def reference(self, connection: ConnectionId, kind: str, code: str) -> Json | None:

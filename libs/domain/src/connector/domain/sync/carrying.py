@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connector.domain.identity import RowRef
-from connector.domain.ports.clock import Clock, Randomness
+from connector.domain.ports.clock import Clock, Randomness, Signal, Spawner
 from connector.domain.ports.dispatch import Closed, Dispatch, Event, Intent, IntentItem, Settlement
 from connector.domain.ports.epochs import EpochLost, Hold
 from connector.domain.ports.target import NotSent, Outcome, OutcomeKind, Step
@@ -16,6 +16,7 @@ from .adoption import doubles
 from .examining import Examiner
 from .failures import after_failure, outcome_of
 from .rendering import TargetOf
+from .together import together
 from .work import Work, blocked
 
 Start = Callable[[Iterable[RowRef], Coroutine[Any, Any, None]], None]
@@ -41,6 +42,8 @@ class Carrier:
     randomness: Randomness
     examiner: Examiner
     start: Start
+    spawner: Spawner
+    signal: Callable[[], Signal]
 
     async def begin(self, works: Sequence[Work]) -> None:
         """Decide each row; settle those that need no call, and start a task for each request of the others."""
@@ -56,17 +59,15 @@ class Carrier:
             raise
 
     async def _carry_on(self, group: Sequence[Work]) -> None:
-        """One request; a lone row then goes on to its end, rows of a batch each go their own way."""
-        alone = len(group) == 1
-        while True:
-            await self._execute(group)
-            await self.examiner.read_back([work for work in group if work.judgement is None])
-            await self._decide(group)
-            going_on = [work for work in group if work.step is not None]
-            if not going_on or not alone:
-                break
-        for following in self._requests(going_on):
-            self.start([work.due.row for work in following], self._carry(following))
+        """Rows that began in one request stay together to their end, so that they can share later requests too and are
+        read back together; requests of one row each go out side by side."""
+        going_on = list(group)
+        while going_on:
+            requests = [self._execute(request) for request in self._requests(going_on)]
+            await together(requests, self.spawner, self.signal)
+            await self.examiner.read_back([work for work in going_on if work.judgement is None])
+            await self._decide(going_on)
+            going_on = [work for work in going_on if work.step is not None]
 
     async def _decide(self, works: Sequence[Work]) -> None:
         for work in works:

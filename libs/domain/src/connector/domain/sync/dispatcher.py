@@ -235,6 +235,8 @@ class Dispatcher:
             randomness=self.randomness,
             examiner=examiner,
             start=lambda rows, carry: self._start(hold, rows, carry),
+            spawner=self.spawner,
+            signal=self.signal,
         )
         await carrier.begin(admitted)
 

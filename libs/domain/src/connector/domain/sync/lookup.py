@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from connector.domain.identity import ConnectionId, EntityRef, FlowId
+from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId
 from connector.domain.ports.configuration import Snapshot
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
 from connector.domain.ports.target import Dependency, Json, LinkedObject
+
+from .patterns import Patterns
+
+PARTIES = (Entity.SUPPLIER, Entity.REFERENCE)
+"""Many documents use them at once; only documents that build on one document have to take turns."""
 
 
 @dataclass(slots=True)
@@ -14,6 +19,8 @@ class Answers:
 
     links: dict[EntityRef, tuple[str, LinkedObject] | None] = field(default_factory=dict)
     references: dict[ReferenceKey, ReferenceEntry | None] = field(default_factory=dict)
+    patterns: dict[str, Patterns] = field(default_factory=dict)
+    """By mapping table."""
 
 
 def link_key(ref: EntityRef) -> str:
@@ -49,6 +56,12 @@ class RecordingLookup:
         self.used[mapping_key(table, key)] = entry.version if entry else None
         return entry.value if entry else None
 
+    def pattern(self, table: str, key: str) -> str | None:
+        if table not in self._answers.patterns:
+            self._answers.patterns[table] = Patterns(self._configuration.mappings.get((self._flow, table), {}))
+        found = self._answers.patterns[table].best(key)
+        return self.mapping(table, found if found is not None else key)
+
     def reference(self, connection: ConnectionId, kind: str, code: str) -> Json | None:
         key = ReferenceKey(connection, kind, code)
         if key not in self._answers.references:
@@ -65,6 +78,6 @@ class RecordingLookup:
             return None
         answer = self._answers.links[ref]
         self.used[link_key(ref)] = answer[0] if answer else None
-        if answer:
+        if answer and ref.entity not in PARTIES:
             self.linked.add(ref)
         return answer[1] if answer else None
