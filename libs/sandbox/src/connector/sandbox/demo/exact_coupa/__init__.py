@@ -5,8 +5,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..control import ControlPort
-from ..story import Book, Comparison, Said, Size, Step
+from connector.sandbox.demo.control import ControlPort
+from connector.sandbox.demo.story import Book, Comparison, Said, Size, Step
 from .company import Company, Division, enter_late_account, meet_suppliers, set_up_coupa, set_up_exact
 from .comparison import compare
 from .invoices import Invoices

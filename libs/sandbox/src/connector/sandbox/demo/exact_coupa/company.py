@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from ..control import ControlPort, Json
-from ..story import Book, Fate
+from connector.sandbox.demo.control import ControlPort, Json
+from connector.sandbox.demo.story import Book, Fate
 
 CHART, COST_CENTERS, GL_ACCOUNTS = "Company Chart", "Cost Center", "GL Account"
 NO_COST_CENTER = "NONE"

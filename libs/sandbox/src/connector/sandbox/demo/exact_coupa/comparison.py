@@ -8,8 +8,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from ..control import Json
-from ..story import Book, Comparison, Expected, Fate, Said
+from connector.sandbox.demo.control import Json
+from connector.sandbox.demo.story import Book, Comparison, Expected, Fate, Said
 from .company import NO_COST_CENTER
 
 Store = Mapping[str, list[Json]]

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..control import Json
-from ..story import Fate
+from connector.sandbox.demo.control import Json
+from connector.sandbox.demo.story import Fate
 from .company import Company, Division, Supplier
 from .orders import Order, Orders
 

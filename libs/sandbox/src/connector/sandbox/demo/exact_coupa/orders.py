@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from ..control import Json, trickle
-from ..story import Fate
+from connector.sandbox.demo.control import Json, trickle
+from connector.sandbox.demo.story import Fate
 from .company import Company, Division, Supplier
 
 ENTITY = "purchase-order"

@@ -1,0 +1,146 @@
+"""One flow's month, from connecting the systems to the report."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from connector.console.demo import watching
+from connector.console.demo.flows import FLOWS, Connecting, calls_by_connection
+from connector.console.demo.stage import Stage, flow_names, log_in, stage, write_configuration
+from connector.console.output import Failed
+from connector.sandbox.demo import Comparison, Size, Step, Story, story
+
+SETTLES_WITHIN_S = 90.0
+
+
+class Progress(Protocol):
+    """Told what happens, for whoever looks on."""
+
+    def say(self, line: str) -> None: ...
+    def now(self, what: str) -> None:
+        """What is being waited for; replaces what was told before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A flow's part of the report. `comparison` is the story's judgement, `latency` the milliseconds measured."""
+
+    flow: str
+    seconds: float
+    comparison: Comparison
+    calls: dict[str, int]
+    documents_per_call: float
+    missed_webhooks_caught: int
+    latency_ms: dict[str, float | None]
+
+    @property
+    def agree(self) -> bool:
+        return self.comparison.agree
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.flow,
+            **self.comparison.as_json(),
+            "calls": self.calls,
+            "documents_per_call": self.documents_per_call,
+            "missed_webhooks_caught": self.missed_webhooks_caught,
+            "latency_ms": self.latency_ms,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+Hook = Callable[[Stage], Awaitable[None]]
+
+
+async def _nothing(_: Stage) -> None:
+    return None
+
+
+async def play(
+    name: str, *, seed: int, size: Size, progress: Progress, meanwhile: Hook = _nothing, afterwards: Hook = _nothing
+) -> Played:
+    """Run a flow's month. `meanwhile` runs beside the month, which waits for it to end; `afterwards` before everything
+    is stopped. Raises Failed where a command fails or a service ends."""
+    async with stage(FLOWS[name], seed=seed, say=progress.say) as on:
+        began = time.monotonic()
+        told = story(name, on.sandboxes, seed=seed, size=size)
+        for system, switches in told.switches.items():
+            await on.sandboxes[system].switch(**switches)
+        progress.now("the company's books before the start")
+        await told.prepare()
+        connecting = await _connect(on, told, progress)
+        await _rehearse(on, told, connecting, progress)
+        disturbing = asyncio.create_task(meanwhile(on))
+        await _live(on, told.month, progress)
+        await disturbing
+        await _settle(on, progress)
+        played = await _report(on, told, time.monotonic() - began)
+        await afterwards(on)
+        return played
+
+
+async def _connect(on: Stage, told: Story, progress: Progress) -> Connecting:
+    """Apply the tenant's configuration, and log in where a person has to."""
+    progress.now("applying the configuration")
+    connecting = on.flow.connect(told.facts, on.addresses)
+    path = write_configuration(on.platform.key_ring.parent, connecting)
+    applied = await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
+    progress.say(f"configuration applied: {len(applied['changes'])} changes")
+    await log_in(on, connecting)
+    progress.say(f"authorised: {', '.join(connecting.logins)}")
+    return connecting
+
+
+async def _rehearse(on: Stage, told: Story, connecting: Connecting, progress: Progress) -> None:
+    """The dry run: everything but the writes. Then the flows are released."""
+    await _settle(on, progress)
+    for step in told.rehearsal:
+        await _do(on, step, progress)
+    await _settle(on, progress)
+    for entity, states in (await watching.counted(on)).items():
+        progress.say(f"dry run: {entity}: " + ", ".join(f"{count} {state}" for state, count in states.items()))
+    for flow in flow_names(connecting):
+        released = await on.connector("release", "--flow", flow, "--yes")
+        progress.say(f"released {flow}: {released['released']} documents to write")
+
+
+async def _live(on: Stage, steps: Sequence[Step], progress: Progress) -> None:
+    for step in steps:
+        await _do(on, step, progress)
+
+
+async def _do(on: Stage, step: Step, progress: Progress) -> None:
+    if step.settled:
+        await _settle(on, progress)
+    progress.say(step.title)
+    await step.act()
+
+
+async def _settle(on: Stage, progress: Progress) -> None:
+    """What is still on its way after the time-out shows in the comparison."""
+    left = await watching.settled(on, SETTLES_WITHIN_S, lambda unsettled: progress.now(str(unsettled)))
+    if left:
+        progress.say(f"not settled within {SETTLES_WITHIN_S:.0f} s: {left}")
+    ended = on.processes.ended()
+    if ended:
+        raise Failed(f"{', '.join(ended)} ended: see {on.processes[ended[0]].log}")
+
+
+async def _report(on: Stage, told: Story, seconds: float) -> Played:
+    comparison = await told.compare(await watching.said(on))
+    calls = {system: await port.calls() for system, port in on.sandboxes.items()}
+    by_connection = calls_by_connection(on.flow, calls)
+    mirrored = sum(counted.target for counted in comparison.documents.values())
+    latency = await watching.latencies_ms(on, [system for system in on.sandboxes if system != "coupa"])
+    return Played(
+        flow=on.flow.name,
+        seconds=seconds,
+        comparison=comparison,
+        calls=by_connection,
+        documents_per_call=round(mirrored / max(1, sum(by_connection.values())), 2),
+        missed_webhooks_caught=await watching.caught(on),
+        latency_ms=watching.quantiles(latency),
+    )
