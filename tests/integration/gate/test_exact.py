@@ -1,10 +1,15 @@
 """The gate before Exact's sandbox, over HTTP and a real database."""
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import orjson
+import psycopg
 import pytest
+from psycopg import sql
 
 from connector.adapters.gate.authorize import Outcome
 from connector.domain.identity import TrafficClass
@@ -203,3 +208,63 @@ async def test_the_gate_fails_closed_while_the_database_is_away(
         with pytest.raises(GateError, match="database cannot be reached"):
             await nowhere.call(connection, ME, TrafficClass.LIVE)
     assert exact.act("counters")["calls"] == {}
+
+
+async def test_the_daily_keep_alive_renews_a_chain_that_nobody_uses(
+    here: World, exact: VendorProcess, connection: Connection, database_url: str
+) -> None:
+    await here.log_in(connection.id)
+    assert await here.gate.tokens.keep_alive() == []
+    assert exact.act("counters")["tokens"]["refreshes"] == 0
+    await asyncio.sleep(2.95)
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute(
+            "update token set received_at = now() - interval '25 hours' where connection = %s",
+            (connection.id.connection,),
+        )
+    assert [failure for failure in await here.gate.tokens.keep_alive() if failure[0] == connection.id] == []
+    assert exact.act("counters")["tokens"]["refreshes"] == 1
+
+
+async def test_a_process_whose_clock_is_an_hour_off_renews_at_the_right_time(
+    here: World, exact: VendorProcess, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.log_in(connection.id)
+    wrong = time.time() + 3600.0
+    monkeypatch.setattr(time, "time", lambda: wrong)
+    assert (await here.call(connection, divisions(connection))).status == 200
+    await asyncio.sleep(2.95)
+    assert (await here.call(connection, divisions(connection))).status == 200
+    counters = exact.act("counters")["tokens"]
+    assert (counters["refreshes"], counters["too_early"]) == (1, 0)
+
+
+async def test_no_secret_shows_in_logs_errors_results_or_the_database(
+    here: World, exact: VendorProcess, connection: Connection, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown = [str(await here.log_in(connection.id))]
+    pair = orjson.loads(
+        here.vault.open(connection.id, "token", (await here.sealed.read(connection.id))["token"].sealed)
+    )
+    answer = await here.call(connection, divisions(connection))
+    shown.append(str(answer))
+    async with here.gate.call(connection.id, TrafficClass.LIVE, endpoint="system/Divisions") as call:
+        shown += [str(call), repr(call), str(await here.gate.tokens.token(connection.id))]
+    await here.vault.put(connection.id, {"client_secret": "planted-secret-77"})
+    await asyncio.sleep(2.95)
+    with pytest.raises(ConnectionPaused) as caught:
+        await here.call(connection, divisions(connection))
+    shown += [repr(caught.value), str(await here.tokens.read(connection.id)), str(here), caplog.text]
+    with psycopg.connect(database_url) as database:
+        for (table,) in database.execute("select tablename from pg_tables where schemaname = 'public'").fetchall():
+            rows = database.execute(sql.SQL("select * from {}").format(sql.Identifier(table))).fetchall()
+            shown += [str(row) for row in rows]
+    text = "\n".join(shown)
+    for secret in (
+        exact.credentials["client_secret"],
+        pair["access_token"],
+        pair["refresh_token"],
+        "planted-secret-77",
+    ):
+        assert secret not in text

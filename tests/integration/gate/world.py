@@ -21,6 +21,7 @@ from connector.adapters.postgres.engine import engine
 from connector.adapters.postgres.notify import Listener
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.postgres.vault import PostgresSealedStore
+from connector.adapters.systems.coupa.settings import Settings as CoupaSettings
 from connector.adapters.systems.exact.settings import Company
 from connector.adapters.systems.exact.settings import Settings as ExactSettings
 from connector.adapters.vault import FileKeys, Vault
@@ -45,6 +46,10 @@ class VendorProcess:
 
     def fault(self, **rule: Any) -> None:
         httpx.post(f"{self.control_url}/faults", json=rule).raise_for_status()
+
+    def calls(self) -> list[dict[str, Any]]:
+        calls: list[dict[str, Any]] = httpx.get(f"{self.control_url}/calls").raise_for_status().json()
+        return calls
 
     def clear_faults(self) -> None:
         httpx.delete(f"{self.control_url}/faults").raise_for_status()
@@ -86,17 +91,15 @@ def exact_connection(
     base_url: str, division: int, *, name: str = "exact", minute_s: float = 60.0, call_deadline_s: float = 30.0
 ) -> Connection:
     settings = ExactSettings(
-        base_url=base_url, division=division, client_id="env:X", client_secret="env:X", webhook_secret="env:X",
+        base_url=base_url, division=division,
         company=Company(currency="EUR"), minute_s=minute_s, call_deadline_s=call_deadline_s,
     )  # fmt: skip
     return Connection(ConnectionId("acme", name), "exact", settings)
 
 
-@dataclass(frozen=True)
-class CoupaLikeSettings:
-    base_url: str
-    scopes: tuple[str, ...] = ()
-    call_deadline_s: float = 30.0
+def coupa_connection(vendor: VendorProcess, *, name: str = "coupa", scopes: tuple[str, ...] = ()) -> Connection:
+    settings = CoupaSettings(base_url=vendor.base_url, scopes=scopes or tuple(vendor.credentials["scopes"]))
+    return Connection(ConnectionId("acme", name), "coupa", settings)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from connector.domain.ports.quota import Bell, QuotaStatus, QuotaStore, Reading,
 from connector.domain.ports.vault import VaultError
 
 _UNAUTHORISED = 401
+_SLOT_GOOD_FOR_S = 0.1
 
 
 @dataclass(slots=True)
@@ -97,12 +98,17 @@ class SharedGate:
     async def _admit(
         self, lane: Lane, connection: ConnectionId, traffic: TrafficClass, endpoint: str, flow: str
     ) -> tuple[Token, Slot]:
-        """A token first, since renewing it takes time; then a slot; once more where the token aged while waiting."""
+        """A token first, since renewing it takes time; then a slot; then the token again, which may have aged while
+        waiting: where that takes long, the slot has lapsed."""
         while True:
             await self.tokens.token(connection)
             slot = await lane.enter(traffic, flow, endpoint)
-            token = self.tokens.fresh(connection)
-            if token is not None:
+            try:
+                token = self.tokens.fresh(connection) or await self.tokens.token(connection)
+            except BaseException:
+                lane.give_up(slot)
+                raise
+            if self._clock.boot_time_s() - slot.taken_s <= _SLOT_GOOD_FOR_S:
                 return token, slot
             lane.give_up(slot)
 

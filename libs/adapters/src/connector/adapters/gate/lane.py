@@ -117,6 +117,7 @@ class Lane:
         self._stock_rings = 0
         self._recent: list[float] = []
         self._lessons: list[Lesson] = []
+        self._contended = False
 
     # -- entering and leaving ------------------------------------------------------------------------------------
 
@@ -223,6 +224,7 @@ class Lane:
         answer = await self._store.ask(self.connection, self.rules, ask)
         self._answer, self._before_s, self._after_s = answer, before_s, self._clock.boot_time_s()
         self._degraded = dict(answer.degraded)
+        self._contended = answer.calls == 0 or answer.slots[0] > answer.now
         if answer.calls == 0:
             await self._wait(answer, wish)
         elif self.rules.serial:
@@ -233,8 +235,9 @@ class Lane:
             await self._use_stock()
 
     def _appetite(self, now_s: float) -> int:
-        """Calls of the last slice on a parallel connection: as many are likely in the next."""
-        if self.rules.serial:
+        """Calls of the last slice on a parallel connection: as many are likely in the next. Where others compete for
+        slots, none is taken in advance: it might lapse."""
+        if self.rules.serial or self._contended:
             return 1
         self._recent = [at for at in self._recent if at > now_s - self.rules.slice_s]
         return len(self._recent) + 1
