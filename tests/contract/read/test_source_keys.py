@@ -226,6 +226,15 @@ async def test_a_job_runs_at_start_keeps_its_cursor_and_comes_back_after_its_int
     )
 
 
+async def test_a_failed_job_is_tried_at_once_when_what_it_failed_at_is_put_right(stores: Stores) -> None:
+    await stores.jobs.ensure(stores.connection, [SWEEP])
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is not None
+    await stores.jobs.fail(stores.connection, stores.epoch, SWEEP.name, "nobody has logged in", 60.0)
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is None
+    await stores.jobs.hurry(stores.connection)
+    assert await stores.jobs.claim(stores.connection, stores.epoch) is not None
+
+
 async def test_a_requested_job_is_due_now_and_a_stale_kind_disappears(stores: Stores) -> None:
     await stores.jobs.ensure(stores.connection, [JobKind("later", timedelta(hours=1), at_start=False), SWEEP])
     await stores.jobs.ensure(stores.connection, [JobKind("later", timedelta(hours=1), at_start=False)])

@@ -18,6 +18,7 @@ from connector.adapters.gate.authorize import AuthorisationResult, Authorisation
 from connector.adapters.http import VendorAnswer, request, vendor_http
 from connector.adapters.postgres.authorisations import PostgresAuthorisationStore
 from connector.adapters.postgres.engine import engine
+from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.notify import Listener
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.postgres.vault import PostgresSealedStore
@@ -172,7 +173,7 @@ async def world(
 
             authorisations = Authorisations(
                 store=PostgresAuthorisationStore(database), tokens=tokens, keeper=gate.tokens, vault=vault, http=http,
-                connections=lookup,
+                connections=lookup, authorised=PostgresJobs(database).hurry,
             )  # fmt: skip
             yield World(gate, vault, authorisations, tokens, sealed, http, configuration)
     listening.cancel()

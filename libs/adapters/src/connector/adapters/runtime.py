@@ -27,6 +27,7 @@ from connector.adapters.postgres.blobs import PostgresBlobs
 from connector.adapters.postgres.configuration import NotConfigured, PostgresConfiguration
 from connector.adapters.postgres.engine import check_schema, engine
 from connector.adapters.postgres.entry_index import PostgresEntryIndex
+from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.notify import Listener
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.postgres.vault import PostgresSealedStore
@@ -132,6 +133,7 @@ class Runtime:
             vault=self.vault,
             http=self.http,
             connections=self.connection,
+            authorised=PostgresJobs(self.engine).hurry,
         )
 
     async def connection(self, connection: ConnectionId) -> Connection:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast
@@ -77,6 +78,7 @@ class Authorisations:
         vault: Vault,
         http: httpx.AsyncClient,
         connections: ConnectionLookup,
+        authorised: Callable[[ConnectionId], Awaitable[None]],
     ) -> None:
         self._store = store
         self._tokens = tokens
@@ -84,6 +86,7 @@ class Authorisations:
         self._vault = vault
         self._http = http
         self._connections = connections
+        self._authorised = authorised
 
     async def invite(self, connection: ConnectionId, redirect_uri: str) -> str:
         """A single-use invitation for a link that may be opened on any machine (`--no-browser`)."""
@@ -146,6 +149,7 @@ class Authorisations:
             )
         before = await self._tokens.read(connection)
         await self._tokens.adopt(connection, self._keeper.seal(connection, auth, grant))
+        await self._authorised(connection)
         try:
             accounts = tuple(await auth.accounts(self._http, known.settings, grant.access_token))
         except VendorError as failure:

@@ -259,6 +259,11 @@ class MemoryJobs:
         job.due, job.attempts, job.cursor = self._now(), 0, cursor if cursor is not None else job.cursor
         return True
 
+    async def hurry(self, connection: ConnectionId) -> None:
+        now = self._now()
+        for job in self._of(connection).values():
+            job.due = min(job.due, now) if job.due else None
+
     async def claim(self, connection: ConnectionId, epoch: int) -> Job | None:
         self._require(connection, Role.READ, epoch)
         now = self._now()

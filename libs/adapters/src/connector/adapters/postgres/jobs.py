@@ -91,6 +91,17 @@ class PostgresJobs:
             await notify(db, f"read/{connection}")
             return result.rowcount == 1
 
+    async def hurry(self, connection: ConnectionId) -> None:
+        async with self._engine.begin() as db:
+            await db.execute(
+                text(
+                    "update job set due = clock_timestamp()"
+                    " where tenant = :tenant and connection = :connection and due > clock_timestamp()"
+                ),
+                _at(connection),
+            )
+            await notify(db, f"read/{connection}")
+
     async def claim(self, connection: ConnectionId, epoch: int) -> Job | None:
         async with self._engine.begin() as db:
             await require_epoch(db, connection, Role.READ, epoch)

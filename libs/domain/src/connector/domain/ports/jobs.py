@@ -43,6 +43,10 @@ class Jobs(Protocol):
         """Make one job due now, from a given cursor if any (a person asks, or a test); False if there is no such job."""
         ...
 
+    async def hurry(self, connection: ConnectionId) -> None:
+        """Make due now what waits for another try: somebody has just put right what it failed at."""
+        ...
+
     async def claim(self, connection: ConnectionId, epoch: int) -> Job | None:
         """The most urgent due job, claimed under this epoch; raises EpochLost."""
         ...
