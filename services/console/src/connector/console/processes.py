@@ -13,7 +13,7 @@ from typing import IO, Self
 
 import httpx
 
-from connector.adapters.parts.part import free_port
+from connector.adapters.parts.part import end_with, free_port
 
 STOP_WITHIN_S = 50.0
 """A writer takes up to 45 s to finish its calls."""
@@ -52,6 +52,7 @@ class Process:
                 text=True,
                 start_new_session=True,  # Ctrl-C is for us: we stop them in order
             )
+        end_with(os.getpid(), self._process.pid)
 
     @property
     def pid(self) -> int:
