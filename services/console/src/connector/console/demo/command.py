@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ async def demo(
     output = Output(as_json=as_json)
     if flow is not None and flow not in FLOWS:
         raise Refused(f"there is no flow {flow!r} to show; there is {', '.join(FLOWS)}")
+    _end_on_sigterm()
     began = time.monotonic()
     played: list[Played] = []
     for name in [flow] if flow else list(FLOWS):
@@ -63,6 +65,13 @@ def report_of(played: Sequence[Played], seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "flows": [one.as_json() for one in played],
     }
+
+
+def _end_on_sigterm() -> None:
+    """Told to end, we stop what we started first."""
+    here = asyncio.current_task()
+    assert here is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)
 
 
 async def _stay(on: Stage) -> None:
@@ -144,4 +153,4 @@ def _lines(played: Played) -> list[Any]:
 def _verdict(report: dict[str, Any]) -> str:
     if report["agree"]:
         return f"Both sides agree. {report['seconds']} s in all; the report is {REPORT}."
-    return f"Both sides do NOT agree: see the differences above, {REPORT}, and {BUILD / 'logs'}."
+    return f"Both sides do NOT agree: see the differences above, {REPORT}, and {BUILD / 'logs' / 'demo'}."

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,7 +52,7 @@ class Played:
         }
 
 
-Hook = Callable[[Stage], Awaitable[None]]
+Hook = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
 async def _nothing(_: Stage) -> None:

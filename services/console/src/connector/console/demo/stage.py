@@ -44,7 +44,7 @@ class Stage:
     platform: Platform
     processes: Processes
     sandboxes: Mapping[str, ControlPort]
-    addresses: Mapping[str, Mapping[str, Any]]
+    addresses: Mapping[str, dict[str, Any]]
     """What each sandbox printed when it started."""
     run: Runtime
     """The platform as the console sees it."""
@@ -87,7 +87,7 @@ async def stage(flow: DemoFlow, *, seed: int, say: Say, build: Path = BUILD) -> 
     with (
         running_parts(folder / "parts", durable=False, say=say) as parts,
         own_database(parts.database_url) as database_url,
-        Processes(build / "logs") as processes,
+        Processes(_logs(build)) as processes,
     ):
         platform = local_platform(folder, parts.kafka_bootstrap, database_url)
         await asyncio.to_thread(migrate, database_url)
@@ -110,13 +110,20 @@ async def stage(flow: DemoFlow, *, seed: int, say: Say, build: Path = BUILD) -> 
                 yield Stage(flow, parts, platform, processes, sandboxes, addresses, run)
 
 
-async def _printed(processes: Processes, system: str) -> Mapping[str, Any]:
+def _logs(build: Path) -> Path:
+    """A fresh folder: only this run's lines are in it."""
+    folder = build / "logs" / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+async def _printed(processes: Processes, system: str) -> dict[str, Any]:
     """The line with addresses and credentials that a sandbox prints once it serves."""
     process = processes[f"sandbox-{system}"]
     line = await asyncio.wait_for(asyncio.to_thread(process.output.readline), _SANDBOX_STARTS_WITHIN_S)
     if not line:
         raise Failed(f"the sandbox of {system} did not start: {process.tail()}")
-    printed: Mapping[str, Any] = json.loads(line)
+    printed: dict[str, Any] = json.loads(line)
     return printed
 
 
@@ -136,7 +143,7 @@ class own_database:  # noqa: N801 (a context manager, used like a function)
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(self._name)))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement).format(sql.Identifier(self._name)))
 
 
 class environment:  # noqa: N801 (likewise)

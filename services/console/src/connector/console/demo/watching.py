@@ -67,7 +67,7 @@ async def look(stage: Stage, since: datetime) -> Unsettled:
     behind = await asyncio.to_thread(lag, kafka_settings(), _groups())
     query = text(
         """
-        select (select count(*) from source_key where due is not null or claimed_generation is not null),
+        select (select count(*) from source_key where due is not null),
                (select count(*) from job where kind = any(:kinds) and (finished_at is null or finished_at < :since)),
                (select count(*) from desired where state in ('due', 'waiting'))
         """
