@@ -200,11 +200,11 @@ class MemoryTarget:
         self.vendor.requests += 1
         fault = self.vendor.faults.popleft() if self.vendor.faults else None
         refusal = _REFUSALS.get(fault) if fault else None
+        await asyncio.sleep(self.vendor.latency_s / 2)
+        done = [] if refusal is not None else [self._carry_out(step, fault) for step in steps]
+        await asyncio.sleep(self.vendor.latency_s / 2)
         if refusal is not None:
-            await asyncio.sleep(self.vendor.latency_s)
             return [refusal] * len(steps)
-        done = [self._carry_out(step, fault) for step in steps]
-        await asyncio.sleep(self.vendor.latency_s)
         if fault is Fault.LOST_AFTER:
             return [_UNKNOWN] * len(steps)
         return [Outcome(OutcomeKind.DONE, found=_found(record), status=200) for record in done]
