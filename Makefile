@@ -35,7 +35,7 @@ fast: setup  ## unit tests only
 	@$(BIN)/python -m pytest tests/unit
 
 lint: setup  ## style and the direction of imports
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 types: setup  ## mypy, strict
 	@$(BIN)/mypy $(addsuffix /src,$(PACKAGES))

@@ -1,1 +1,1 @@
-"""Everything outside the domain's ports: Kafka, PostgreSQL, HTTP, the vault, telemetry, and one room for each vendor."""
+"""Everything outside the domain's ports: Kafka, PostgreSQL, HTTP, vault, telemetry, and one room for each vendor."""

@@ -18,7 +18,7 @@ class AccountRole(StrEnum):
 
 
 class Supplier(Canonical):
-    """`roles` holds customer too where the source keeps both in one account; then only purchase-side fields are ours."""
+    """`roles` holds customer too where the source keeps both in one account: only purchase-side fields are ours."""
 
     number: str | None = None
     name: str

@@ -1,6 +1,6 @@
 """Which entry a booked line belongs to.
 
-Exact's feed of deletions knows lines only: once a line is gone, nothing there says whose it was, so the reader remembers.
+Exact's feed of deletions knows lines only: once a line is gone, nothing there says whose it was: the reader remembers.
 """
 
 from collections.abc import Mapping, Sequence

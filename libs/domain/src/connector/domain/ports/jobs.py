@@ -40,7 +40,7 @@ class Jobs(Protocol):
         ...
 
     async def request(self, connection: ConnectionId, kind: str, *, cursor: str | None = None) -> bool:
-        """Make one job due now, from a given cursor if any (a person asks, or a test); False if there is no such job."""
+        """Make one job due now, from a given cursor if any (a person asks, or a test); False if there is none."""
         ...
 
     async def hurry(self, connection: ConnectionId) -> None:

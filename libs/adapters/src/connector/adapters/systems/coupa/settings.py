@@ -22,7 +22,10 @@ SCOPES = (
     "core.accounting.read",
     "core.user.read",
 )
-"""The least that suppliers, orders with the user they ship to, invoices and lookup values need; names vary with the release of the instance."""
+"""The least that suppliers, orders with the user they ship to, invoices and lookup values need.
+
+Names vary with the release of the instance.
+"""
 
 Template = Annotated[str, Field(pattern=r"^[^{}]*\{number\}[^{}]*$", description="text around `{number}`")]
 AccountKind = Literal["gl-account", "cost-center", "cost-unit", "project"]

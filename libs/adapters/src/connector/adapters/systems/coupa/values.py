@@ -107,7 +107,7 @@ def share_ids(line: Json) -> list[int]:
 
 
 def children(wanted: Sequence[dict[str, Any]], ids: Sequence[int]) -> list[dict[str, Any]]:
-    """Children of an object as they are to be: Coupa changes those with an id, adds those without, removes the marked."""
+    """Children of an object as they are to be: Coupa changes those with an id, adds others, removes the marked."""
     kept = [{"id": child_id, **child} for child, child_id in zip(wanted, ids, strict=False)]
     removed = [{"id": child_id, "_delete": True} for child_id in ids[len(wanted) :]]
     return [*kept, *wanted[len(ids) :], *removed]
