@@ -13,7 +13,7 @@ from connector.adapters.configuration.tenant_file import Tenant, load
 from connector.adapters.postgres.operations import PostgresOperations
 from connector.adapters.postgres.source_keys import PostgresSourceKeys
 from connector.adapters.runtime import Runtime, runtime_settings
-from connector.console.output import Output, table
+from connector.console.output import Output
 from connector.console.session import JsonFlag, YesFlag, actor, command, platform
 from connector.domain.identity import ConnectionId, FlowId
 from connector.domain.ports.configuration import OnMappingChange
@@ -84,7 +84,8 @@ async def _changed_credentials(run: Runtime, tenant: Tenant) -> Mapping[str, Map
 
 async def _effect(run: Runtime, tenant: Tenant, changes: Difference) -> Effect:
     operations, keys = PostgresOperations(run.engine), PostgresSourceKeys(run.engine, run.listener)
-    used = {flow: await operations.users(flow, names) for flow, names in changes.mapping_keys.items()}
+    users = {flow: await operations.users(flow, names) for flow, names in changes.mapping_keys.items()}
+    used = {flow: count for flow, count in users.items() if count}
     due = {flow: count for flow, count in used.items() if _rewrites(tenant, flow)}
     read_again = {
         connection: await keys.users(connection, sorted(uses)) for connection, uses in changes.company_uses.items()
@@ -163,4 +164,4 @@ def _report(
 def _webhook_lines(endpoints: Mapping[str, str]) -> list[Any]:
     if not endpoints:
         return ["PUBLIC_BASE_URL is not set: no webhooks are received, sweeps find every change."]
-    return [table("Webhook addresses", ["connection", "address"], endpoints.items())]
+    return ["Webhook addresses:", *(f"  {name}: {address}" for name, address in endpoints.items())]

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from connector.domain.identity import ConnectionId, FlowId
 from connector.domain.secret import Secret
 
 
@@ -57,14 +58,15 @@ class Output:
             sys.stdout.flush()
             return
         for line in lines:
-            self.console.print(line, markup=False, highlight=False) if isinstance(line, str) else self.console.print(
-                line
-            )
+            if isinstance(line, str):
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                self.console.print(line)
 
     def note(self, text: str) -> None:
         """Something on the way; on standard error, so that results can be piped."""
         if not self.as_json:
-            self.notes.print(text, markup=False, highlight=False)
+            self.notes.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Go on only if a person says so; raises Refused."""
@@ -91,6 +93,8 @@ def _cell(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """The value as JSON takes it; secrets stay hidden."""
+    if isinstance(value, ConnectionId | FlowId):
+        return str(value)
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

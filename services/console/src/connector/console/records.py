@@ -82,10 +82,15 @@ def _story_lines(view: RowView, story: Sequence[StoryLine]) -> Sequence[Any]:
 
 
 def _short(detail: Any) -> str:
-    return ", ".join(
-        f"{name}={json.dumps(value, default=str) if isinstance(value, (dict, list)) else value}"
-        for name, value in detail.items()
-    )
+    """One line; of reasons only their codes, since the record's own are told in full."""
+    shown = {**detail}
+    reasons = shown.pop("reasons", None) or []
+    codes = [", ".join(str(reason.get("code")) for reason in reasons)] if reasons else []
+    return ", ".join([*codes, *(f"{name}={_value(value)}" for name, value in shown.items())])
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, default=str) if isinstance(value, (dict, list)) else str(value)
 
 
 @app.command()

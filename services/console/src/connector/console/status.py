@@ -139,22 +139,24 @@ def _lines(
 ) -> list[Any]:
     rows = [_connection_row(name, found) for name, found in connections.items()]
     lines: list[Any] = [
-        table("Connections", ["name", "system", "token", "quota used", "keys due", "caught", "to see"], rows)
+        table("", ["connection", "system", "token", "quota used", "keys due", "caught", "to see"], rows),
     ]
     for name, flow in flows.items():
-        title = f"Flow {name}: {flow.kind}, {flow.source} -> {flow.target}, {flow.state}"
+        lines.append(f"Flow {name}: {flow.kind}, {flow.source} -> {flow.target}, {flow.state}")
         states = [state for state in State if any(state in of for of in flow.counts.values())]
         counted = [(entity, *(of.get(state, 0) for state in states)) for entity, of in sorted(flow.counts.items())]
-        lines.append(table(title, ["entity", *states], counted))
+        if counted:
+            lines.append(table("", ["entity", *states], counted))
         if flow.oldest_due is not None:
             lines.append(f"  oldest due since {flow.oldest_due:%Y-%m-%d %H:%M:%S}")
-    lines.append(problem or table("Lag", ["service", "records behind"], sorted(behind.items())))
+    lines.append(problem or table("", ["service", "records behind"], sorted(behind.items())))
     return lines
 
 
 def _connection_row(name: str, found: ConnectionStatus) -> Sequence[Any]:
     age = "" if found.token_age_s is None else f", {found.token_age_s:.0f} s old"
-    failing = [f"job {job.kind}: {job.error}" for job in found.jobs if job.error]
+    errors = {job.error: [other.kind for other in found.jobs if other.error == job.error] for job in found.jobs}
+    failing = [f"{', '.join(kinds)}: {error}" for error, kinds in errors.items() if error]
     unreadable = [f"{len(found.unreadable)} unreadable keys"] if found.unreadable else []
     degraded = [f"degraded: {endpoint}" for endpoint in found.degraded]
     reasons = [reason for reason in (found.paused, found.token_reason) if reason]

@@ -40,6 +40,8 @@ def configure_logs(service: str, *, level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for chatty in ("httpx", "alembic"):  # httpx tells every request, with the address as it is
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def redacted(_: object, __: str, event: Mapping[str, Any]) -> dict[str, Any]:
