@@ -161,8 +161,8 @@ async def test_swept_rows_are_admitted_only_if_new_and_not_being_read(stores: St
         SweptRow(ORDER, "reading", second, "x"),
         SweptRow(ORDER, "unknown", second, "x"),
     ]
-    admitted = await stores.keys.admit(stores.connection, stores.epoch, rows)
-    assert [key.native_id for key in admitted] == ["unknown"]
+    admitted = await stores.keys.admit(stores.connection, stores.epoch, rows, TrafficClass.BACKFILL)
+    assert [(key.native_id, key.traffic) for key in admitted] == [("unknown", TrafficClass.BACKFILL)]
     backlog = await stores.keys.backlog(stores.connection)
     assert sum(backlog.values()) == 1
 
@@ -192,7 +192,7 @@ async def test_a_reader_without_its_epoch_can_change_nothing(stores: Stores) -> 
     for attempt in (
         stores.keys.stamp(stores.connection, stores.over),
         stores.keys.claim(stores.connection, stores.over, 1),
-        stores.keys.admit(stores.connection, stores.over, [SweptRow(ORDER, "x", read_at, "d")]),
+        stores.keys.admit(stores.connection, stores.over, [SweptRow(ORDER, "x", read_at, "d")], TrafficClass.CATCH_UP),
         stores.keys.finish(stores.connection, stores.over, [finished(key, read_at)]),
         stores.keys.fail(stores.connection, stores.over, [key], "late", 0.0),
         stores.jobs.claim(stores.connection, stores.over),

@@ -133,19 +133,23 @@ class MemorySourceKeys:
             noticed=key.noticed_generation == key.generation,
         )
 
-    async def admit(self, connection: ConnectionId, epoch: int, rows: Sequence[SweptRow]) -> Sequence[Claimed]:
+    async def admit(
+        self, connection: ConnectionId, epoch: int, rows: Sequence[SweptRow], traffic: TrafficClass
+    ) -> Sequence[Claimed]:
         self._require(connection, Role.READ, epoch)
         keys, admitted, reread = self._of(connection), [], []
         for row in rows:
             at = (row.entity, row.native_id)
             key = keys.get(at)
             if key is None:
-                keys[at] = _Key(TrafficClass.CATCH_UP)
+                keys[at] = _Key(traffic)
             elif key.claimed_epoch == epoch:
                 reread.append(Notice(row.entity, row.native_id))
                 continue
             elif key.digest == row.digest or (key.produced_at is not None and key.produced_at >= row.read_at):
                 continue
+            elif key.due is None:
+                key.traffic = traffic
             admitted.append(self._take(connection, at, epoch))
         await self.notice(connection, reread, TrafficClass.CATCH_UP, swept=True)
         return admitted

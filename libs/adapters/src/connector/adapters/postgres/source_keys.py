@@ -95,7 +95,8 @@ _ADMIT = text(
       from (select * from unnest(cast(:entities as text[]), cast(:ids as text[])) as u(entity, native_id)
              order by 1, 2) r
     on conflict (tenant, connection, entity, native_id) do update
-       set claimed_epoch = :epoch, claimed_generation = k.generation
+       set claimed_epoch = :epoch, claimed_generation = k.generation,
+           class = case when k.due is null then excluded.class else k.class end
     returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts,
               k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed
     """
@@ -173,7 +174,9 @@ class PostgresSourceKeys:
             rows = await db.execute(_CLAIM, _at(connection) | {"epoch": epoch, "limit": limit})
             return [_claimed(row) for row in rows]
 
-    async def admit(self, connection: ConnectionId, epoch: int, rows: Sequence[SweptRow]) -> Sequence[Claimed]:
+    async def admit(
+        self, connection: ConnectionId, epoch: int, rows: Sequence[SweptRow], traffic: TrafficClass
+    ) -> Sequence[Claimed]:
         if not rows:
             return []
         async with self._engine.begin() as db:
@@ -197,7 +200,7 @@ class PostgresSourceKeys:
                 return []
             admitted = await db.execute(
                 _ADMIT,
-                _at(connection) | _refs(wanted) | {"epoch": epoch, "class": CLASSES.index(TrafficClass.CATCH_UP)},
+                _at(connection) | _refs(wanted) | {"epoch": epoch, "class": CLASSES.index(traffic)},
             )
             return [_claimed(row) for row in admitted]
 

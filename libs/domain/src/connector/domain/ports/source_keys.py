@@ -95,7 +95,9 @@ class SourceKeys(Protocol):
         """
         ...
 
-    async def admit(self, connection: ConnectionId, epoch: int, rows: Sequence[SweptRow]) -> Sequence[Claimed]:
+    async def admit(
+        self, connection: ConnectionId, epoch: int, rows: Sequence[SweptRow], traffic: TrafficClass
+    ) -> Sequence[Claimed]:
         """Claim swept rows for producing. Rows that are equal to what is acknowledged, older than what was produced,
         or being read now are left out; the last kind become due instead, so that they are read again."""
         ...
