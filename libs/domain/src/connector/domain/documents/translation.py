@@ -76,13 +76,19 @@ def canonical(source: SourceDocument, translations: Translations) -> AnyRecord:
         "proof": source.proof,
         "resolved": source.resolved,
     }
+    round_ = round_of(source)
+    asked = {} if round_ is None else {"round": round_}
     if source.absence is not None:
         return record_type(**envelope, status=_GONE[source.absence], content_digest=digest(str(source.absence)))
     try:
         done = translations.by_entity[source.entity](source)
     except Untranslatable as failure:
         return record_type(
-            **envelope, status=RecordStatus.REJECTED, findings=failure.reasons, content_digest=digest(source.record)
+            **envelope,
+            status=RecordStatus.REJECTED,
+            findings=failure.reasons,
+            extras=asked,
+            content_digest=digest(source.record if round_ is None else [source.record, round_]),
         )
     document = done.document.__pydantic_serializer__.to_json(done.document)
     record = record_type(
@@ -93,9 +99,19 @@ def canonical(source: SourceDocument, translations: Translations) -> AnyRecord:
         modified_at=done.modified_at,
         provenance=done.provenance,
         findings=list(done.findings),
-        extras=dict(done.extras),
-        content_digest=digest_bytes(document),
+        extras={**done.extras, **asked},
+        content_digest=digest_bytes(document if round_ is None else b"%s round %d" % (document, round_)),
         document=done.document,
     )
     record.keep_json(document)
     return record
+
+
+def round_of(source: SourceDocument) -> int | None:
+    """In which round the source asks for an answer to this document; None where it asks for none.
+
+    A new round is new content: it wants its own answer even where the document is the same.
+    """
+    transfer = source.resolved.get("transfer")
+    number = transfer.get("round") if isinstance(transfer, dict) else None
+    return number if isinstance(number, int) else None

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from connector.domain.identity import ConnectionId, Entity, TrafficClass
 
@@ -58,8 +58,8 @@ class SweepPage:
 
     `keys` become due like notices (class catch-up or backfill); `rows` are whole documents that came with the page
     and need no second read. `cursor` is stored only after all of the page is acknowledged by Kafka or recorded as due;
-    None as `cursor` means nothing to remember. `more` asks for the next page at once. `restart` names jobs whose cursors
-    are void (the vendor numbered its feed anew): they start from the beginning.
+    None as `cursor` means nothing to remember. `more` asks for the next page at once. `restart` names jobs whose
+    cursors are void (the vendor numbered its feed anew): they start from the beginning.
     """
 
     keys: Sequence[Notice] = ()
@@ -120,4 +120,16 @@ class Source(Protocol):
 
     def notices(self, webhook: bytes) -> Sequence[Notice]:
         """What a verified webhook body points at; an unknown topic gives nothing."""
+        ...
+
+
+@runtime_checkable
+class Acknowledging(Protocol):
+    """A source that stops offering a document once it is told that we have it."""
+
+    async def acknowledge(self, entity: Entity, reads: Sequence[Read], traffic: TrafficClass) -> Sequence[Notice]:
+        """Called with every document that Kafka has acknowledged, also those that were equal to what it had.
+
+        What can't be told now is offered still, and comes again. Returned are documents that have to be read (again).
+        """
         ...

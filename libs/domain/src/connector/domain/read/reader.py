@@ -10,7 +10,7 @@ from connector.domain.identity import Entity, TrafficClass
 from connector.domain.ports.clock import Randomness
 from connector.domain.ports.gate import GateError
 from connector.domain.ports.jobs import Job, Jobs
-from connector.domain.ports.source import Absence, Notice, Read, Source, Stamp, SweepPage, Unreadable
+from connector.domain.ports.source import Absence, Acknowledging, Notice, Read, Source, Stamp, SweepPage, Unreadable
 from connector.domain.ports.source_keys import Claimed, Finished, SourceKeys, SweptRow
 from connector.domain.vendor_error import Rejected, VendorError
 
@@ -113,6 +113,15 @@ class Reader:
             await self._publish([item.document for item in fresh])
         done = [_finished(item.key, item.read, item.combined, produced=True) for item in fresh]
         await self._keys.finish(self._connection, epoch, [*equal, *done])
+        await self._acknowledge(pairs)
+
+    async def _acknowledge(self, pairs: Sequence[tuple[Claimed, Read]]) -> None:
+        """Never before Kafka's own acknowledgement: what the source is told of, it does not offer again."""
+        if not isinstance(self._source, Acknowledging) or not pairs:
+            return
+        key = pairs[0][0]
+        again = await self._source.acknowledge(key.entity, [read for _, read in pairs], key.traffic)
+        await self._keys.notice(self._connection, again, TrafficClass.CATCH_UP, swept=True)
 
     def _document(self, key: Claimed, read: Read) -> SourceDocument:
         return SourceDocument(
@@ -150,19 +159,19 @@ class Reader:
 
     async def _take_page(self, epoch: int, job: Job, page: SweepPage) -> None:
         """Rows are acknowledged and keys recorded as due before the cursor moves past them."""
-        for entity, rows in page.rows.items():
-            await self._take_rows(epoch, entity, rows)
         traffic = TrafficClass.BACKFILL if job.cursor is None else job.traffic
+        for entity, rows in page.rows.items():
+            await self._take_rows(epoch, entity, rows, traffic)
         await self._keys.notice(self._connection, page.keys, traffic, swept=True)
         if page.restart:
             await self._jobs.restart(self._connection, epoch, page.restart)
         if page.cursor is not None:
             await self._jobs.advance(self._connection, epoch, job.kind, page.cursor)
 
-    async def _take_rows(self, epoch: int, entity: Entity, rows: Sequence[Read]) -> None:
+    async def _take_rows(self, epoch: int, entity: Entity, rows: Sequence[Read], traffic: TrafficClass) -> None:
         by_id = {row.native_id: row for row in rows}
         swept = [SweptRow(entity, row.native_id, row.read_at, self._combined(row)) for row in by_id.values()]
-        admitted = await self._keys.admit(self._connection, epoch, swept)
+        admitted = await self._keys.admit(self._connection, epoch, swept, traffic)
         await self._produce(epoch, [(key, by_id[key.native_id]) for key in admitted])
 
     def _combined(self, read: Read) -> str:
@@ -194,7 +203,7 @@ def _finished(key: Claimed, read: Read, combined: str, *, produced: bool) -> Fin
         produced=produced,
         uses=tuple(sorted(company)),
         missing=read.absence is Absence.UNEXPLAINED,
-        caught=produced and not key.noticed and key.traffic is TrafficClass.CATCH_UP,
+        caught=produced and key.traffic is TrafficClass.CATCH_UP and not (key.noticed or key.entity is Entity.REFERENCE),
     )
 
 
