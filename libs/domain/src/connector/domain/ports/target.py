@@ -90,6 +90,8 @@ class Part:
     """The source deleted or cancelled it: plan cancel, close or void instead of create."""
     frozen: Json = field(default_factory=dict)
     """What later renders must keep as it is now (accounts per line): stored with the object, given back in `known`."""
+    siblings: Mapping[str, str] = field(default_factory=dict)
+    """Target ids of the row's other parts by name, as far as they exist; filled in when the part is planned."""
 
 
 @dataclass(frozen=True, slots=True)

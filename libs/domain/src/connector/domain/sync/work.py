@@ -27,7 +27,7 @@ from .states import Cause, State
 STEPS_AT_MOST = 40
 """More steps than this in one go is a plan that does not end."""
 PLAN_AGAIN_S = 300.0
-"""How long a row waits where the target says not now (a document in a state that will pass)."""
+"""How long a row waits, at most, where the target says not now (a document in a state that will pass)."""
 WAITED_FOR = ("link:", "reference:")
 """Dependencies that come by themselves; a mapping entry takes a person."""
 
@@ -202,7 +202,8 @@ def next_step(work: Work, plan_of: "PlanOf") -> Step | Judgement:
         if is_current(work, part):
             continue
         found = work.found.get(part.name)
-        plan = plan_of(part, known.object if known else None, found, work.flow.options)
+        beside = {name: stored.object.target_id for name, stored in work.objects.items() if name != part.name}
+        plan = plan_of(replace(part, siblings=beside), known.object if known else None, found, work.flow.options)
         if plan.steps and plan.reason is None:
             return _permitted(work, part, plan, found)
         if plan.verb is not Verb.NONE or plan.reason is not None:
@@ -273,15 +274,19 @@ def _held(work: Work, part: Part, plan: Plan, found: Found | None) -> Judgement 
 def _refused(work: Work, plan: Plan) -> Judgement:
     reason = plan.reason or Reason(code="frozen-in-target", message="The target does not let this document be changed.")
     if plan.retry:
-        return Judgement(State.WAITING, due_in_s=PLAN_AGAIN_S, reasons=[reason])
+        return Judgement(State.WAITING, due_in_s=min(PLAN_AGAIN_S, max(1.0, work.flow.wait_s)), reasons=[reason])
     return blocked(work, [reason])
 
 
 def blocked(work: Work, reasons: Sequence[Reason], waits: Sequence[Dependency] = ()) -> Judgement:
-    """For a person; or, where the flow says so, refused and told to the source."""
-    if work.flow.on_block is OnBlock.REJECT:
-        return Judgement(State.REJECTED, reasons=reasons, feedback=feedback(work, State.REJECTED, reasons))
-    return Judgement(State.BLOCKED, reasons=reasons, waits=waits, feedback=feedback(work, State.BLOCKED, reasons))
+    """For a person; or, where the flow says so and the source asks for an answer, refused and told to the source.
+
+    A held document gets no answer yet: it may still go on by itself.
+    """
+    told = feedback(work, State.REJECTED, reasons) if work.flow.on_block is OnBlock.REJECT else None
+    if told is not None:
+        return Judgement(State.REJECTED, reasons=reasons, feedback=told)
+    return Judgement(State.BLOCKED, reasons=reasons, waits=waits)
 
 
 def excluded(code: str, message: str) -> Judgement:
@@ -289,12 +294,15 @@ def excluded(code: str, message: str) -> Judgement:
 
 
 def feedback(work: Work, verdict: State, reasons: Sequence[Reason] = ()) -> Feedback | None:
-    """What the source is to be told of this round, where the flow tells it anything."""
-    if not work.flow.feedback:
+    """What the source is to be told of this round; None where it asks for no answer to this document."""
+    number = work.record.extras.get("round") if work.record else None
+    if not work.flow.feedback or not isinstance(number, int):
         return None
-    extras = work.record.extras if work.record else {}
-    target = {name: stored.object.target_id for name, stored in work.objects.items()}
-    return Feedback(work.due.source, int(extras.get("round", 0)), verdict, reasons, target)
+    target = {
+        name: {"id": stored.object.target_id, "state": stored.state, **stored.object.extra}
+        for name, stored in work.objects.items()
+    }
+    return Feedback(work.due.source, number, verdict, reasons, target)
 
 
 class PlanOf(Protocol):
