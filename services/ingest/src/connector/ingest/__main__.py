@@ -5,8 +5,10 @@ import sys
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
 
+from connector.adapters.contracts.openapi import ingest_openapi
 from connector.adapters.runtime import runtime
 from connector.adapters.telemetry.health import Health, serving
 from connector.adapters.telemetry.process import health, run_service
@@ -37,7 +39,8 @@ async def main() -> None:
         endpoints = Endpoints(run.configuration, run.vault)
         public = run.settings.public_base_url or ""
         login = Login(run.authorisations(), secure=public.startswith("https://"))
-        pages = Starlette(routes=[*login.routes(), Mount("/", Health({"kafka": kafka.problem}))])
+        described = Route("/openapi.json", lambda _: JSONResponse(ingest_openapi()))
+        pages = Starlette(routes=[*login.routes(), described, Mount("/", Health({"kafka": kafka.problem}))])
         ingest = Ingest(await endpoints.read(), kafka, pages)
         tasks.create_task(endpoints.keep_current(ingest), name="endpoints")
         async with serving(ingest, host=settings.host, port=settings.port):

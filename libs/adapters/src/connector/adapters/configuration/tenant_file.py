@@ -319,8 +319,3 @@ def _secrets(entered: TenantFile, place: _Places) -> tuple[dict[tuple[str, str],
             else:
                 mistakes.append(place.mistake(at, f"secret {field!r}: {reference} is not there or empty", fix))
     return secrets, mistakes
-
-
-def json_schema() -> dict[str, Any]:
-    """The configuration's JSON Schema, for editors; settings and options are checked by their own models too."""
-    return TenantFile.model_json_schema()
