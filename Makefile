@@ -59,7 +59,7 @@ chaos: setup  ## kill things while documents flow, then count; KILLS= SEED=
 	@$(BIN)/python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 lock: setup  ## pin the requirements again, with hashes
-	@for set in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done
+	@for set in build runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done
 
 clean:  ## remove what was built here
 	@rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
