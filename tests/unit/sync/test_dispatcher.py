@@ -379,3 +379,18 @@ def test_whatever_happens_to_one_write_nothing_is_doubled_and_everything_is_expl
             assert w.state() == State.SYNCED or w.row().reasons
 
     run_virtually(scenario())
+
+
+@virtually
+async def test_a_number_held_by_another_document_of_ours_is_taken_over_once_that_one_is_cancelled() -> None:
+    async with writer() as w:
+        await w.take(record(order("PO-1"), "old"))
+        await asyncio.sleep(1)
+        await w.take(record(order("PO-1", "5.00"), "new", read=2))
+        await asyncio.sleep(30)
+        assert (w.state("new"), w.codes("new")) == (State.BLOCKED, ["number-taken-in-target"])
+        await w.take(record(None, "old", read=3, entity=Entity.PURCHASE_ORDER))
+        await asyncio.sleep(5)
+        assert (w.state("old"), w.state("new")) == (State.SYNCED, State.SYNCED)
+        (live,) = w.vendor.live(ORDERS, "PO-1")
+        assert live.stamp == ref("new").key

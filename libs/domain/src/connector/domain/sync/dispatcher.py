@@ -224,7 +224,7 @@ class Dispatcher:
         works = [open_work(row, snapshot) for row in rows]
         renderer = Renderer(self.connection, self.target_of, self.dispatch, self.references, self.randomness, snapshot)
         await renderer.render(works)
-        examiner = Examiner(self.target_of, self.randomness)
+        examiner = Examiner(self.target_of, self.dispatch, self.randomness)
         admitted = self._turns.admit(works)
         await examiner.examine(admitted)
         carrier = Carrier(

@@ -1,19 +1,20 @@
 """Looking at the target before anything is decided: reads by id, look-ups by natural key, adoption with proof."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from connector.domain.identity import Entity, FlowId, TrafficClass
+from connector.domain.identity import Entity, EntityRef, FlowId, TrafficClass
 from connector.domain.ports.clock import Randomness
-from connector.domain.ports.dispatch import Closed, Event, OpenCall
+from connector.domain.ports.dispatch import Closed, Dispatch, Event, OpenCall
 from connector.domain.ports.gate import GateError
-from connector.domain.ports.target import Found, Part, Step, Target
+from connector.domain.ports.target import Dependency, Found, NaturalKey, Part, Step, Target
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
 from .adoption import Adopted, Nothing, judge
 from .failures import after_failure, outcome_of
+from .lookup import link_key
 from .rendering import TargetOf
 from .work import Work, blocked, is_current, next_step
 
@@ -32,8 +33,9 @@ class _Question:
 class Examiner:
     """Batches the questions of many rows into few vendor calls; a failed call judges the rows that asked."""
 
-    def __init__(self, target_of: TargetOf, randomness: Randomness) -> None:
+    def __init__(self, target_of: TargetOf, dispatch: Dispatch, randomness: Randomness) -> None:
         self._target_of = target_of
+        self._dispatch = dispatch
         self._randomness = randomness
 
     async def examine(self, works: Sequence[Work]) -> None:
@@ -92,14 +94,38 @@ class Examiner:
         for target, traffic, asked in self._grouped(questions):
             keys = sorted({question.part.natural_key for question in asked}, key=str)
             try:
-                hits = await target.look_up(keys, traffic)
+                hits = dict(await target.look_up(keys, traffic))
+                seen = await self._seen_of_owners(asked, hits)
+                if seen:
+                    taken = [key for key in keys if any(found.stamp in seen for found in hits.get(key, ()))]
+                    hits |= await target.look_up(taken, traffic)
             except (VendorError, GateError) as error:
                 self._give_up(asked, error)
                 continue
             for question in asked:
-                self._adopt(question, hits.get(question.part.natural_key, ()), target)
+                self._adopt(question, hits.get(question.part.natural_key, ()), target, seen)
 
-    def _adopt(self, question: _Question, hits: Sequence[Found], target: Target) -> None:
+    async def _seen_of_owners(
+        self, questions: Sequence[_Question], hits: Mapping[NaturalKey, Sequence[Found]]
+    ) -> Mapping[str, Dependency]:
+        """By stamp: the links of other documents of ours that hold a number asked for, as they are before the target is
+        looked at again. Whoever lets the number go after that look changes its link, and so wakes who waits for it."""
+        owners = {
+            found.stamp: ref
+            for question in questions
+            if question.work.due.row.entity not in LINKED_BY_RULES
+            for found in hits.get(question.part.natural_key, ())
+            if found.live and found.stamp and (ref := _another(question, found.stamp)) is not None
+        }
+        if not owners:
+            return {}
+        links = await self._dispatch.links(questions[0].work.due.target, list(owners.values()))
+        versions = {ref: version for ref, (version, _) in links.items()}
+        return {stamp: Dependency(link_key(ref), versions.get(ref)) for stamp, ref in owners.items()}
+
+    def _adopt(
+        self, question: _Question, hits: Sequence[Found], target: Target, seen: Mapping[str, Dependency]
+    ) -> None:
         work, part = question.work, question.part
         work.looked_up.add(part.name)
         intents = [call for call in work.due.open_calls if call.part == part.name and call.creates]
@@ -113,7 +139,12 @@ class Examiner:
             case Nothing():
                 work.found.setdefault(part.name, None)
             case Reason() as reason:
-                work.judge(blocked(work, [reason]))
+                owners = [
+                    seen[found.stamp]
+                    for found in hits
+                    if found.live and found.stamp is not None and found.stamp in seen
+                ]
+                work.judge(blocked(work, [reason], owners))
 
     def _give_up(self, questions: Iterable[_Question], error: Exception) -> None:
         outcome = outcome_of(error)
@@ -136,6 +167,17 @@ class Examiner:
 def _seen_live(question: _Question) -> bool:
     found = question.work.found.get(question.part.name)
     return found is not None and found.live
+
+
+def _another(question: _Question, stamp: str) -> EntityRef | None:
+    """The document a stamp names, where it is another one of this tenant's."""
+    if stamp == question.part.stamp:
+        return None
+    try:
+        ref = EntityRef.parse(stamp)
+    except ValueError:
+        return None
+    return ref if ref.connection.tenant == question.work.due.row.flow.tenant else None
 
 
 def _by_rules(part: Part, hits: Sequence[Found], target: Target, work: Work, otherwise: Reason) -> Adopted | Reason:
