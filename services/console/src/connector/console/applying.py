@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from connector.adapters.configuration.difference import Act, Difference, difference
-from connector.adapters.configuration.tenant_file import Tenant, load
+from connector.adapters.configuration.tenant_file import REMINDERS, Tenant, load
 from connector.adapters.postgres.operations import PostgresOperations
 from connector.adapters.postgres.source_keys import PostgresSourceKeys
 from connector.adapters.runtime import Runtime, runtime_settings
@@ -72,7 +72,7 @@ async def apply(
 async def _changed_credentials(run: Runtime, tenant: Tenant) -> Mapping[str, Mapping[str, str | None]]:
     """By connection: fields whose secret is another one now, and fields that are declared no more (None)."""
     changed: dict[str, Mapping[str, str | None]] = {}
-    for name in tenant.connections:
+    for name in (*tenant.connections, REMINDERS):
         held = await run.vault.credentials(ConnectionId(tenant.name, name))
         wanted = {field: secret.reveal() for (at, field), secret in tenant.secrets.items() if at == name}
         fields: dict[str, str | None] = {field: value for field, value in wanted.items() if held.get(field) != value}
@@ -135,7 +135,7 @@ def _show(
         shown = values.get(change.act, f"{change.before} -> {change.after}")
         output.note(f"{_SIGNS[change.act]} {change.where}{f' = {shown}' if shown else ''}")
     for name, fields in credentials.items():
-        output.note(f"~ connection {name}: credentials {', '.join(sorted(fields))}")
+        output.note(f"~ {name}: credentials {', '.join(sorted(fields))}")
     for flow, count in effect.used.items():
         becomes = "become due" if flow in effect.due else "stay as they are (on_mapping_change: none)"
         output.note(f"  flow {flow.flow}: {count} synced documents used a changed entry; they {becomes}")

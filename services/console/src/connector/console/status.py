@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 from connector.adapters.kafka.lag import lag
 from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.operations import PostgresOperations
+from connector.adapters.postgres.reminders import PostgresReminderStore
 from connector.adapters.postgres.source_keys import PostgresSourceKeys
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.runtime import BadEnvironment, Runtime, kafka_settings
@@ -70,9 +71,18 @@ async def status(tenant: TenantOption = None, as_json: JsonFlag = False) -> None
             if one.id.tenant == name
         }
         flows = await _flows(run, snapshot, name)
+        reminders = await PostgresReminderStore(run.engine).of_today(name)
     behind, problem = await _lag()
-    value = {"tenant": name, "connections": connections, "flows": flows, "lag": behind, "kafka": problem}
-    output.result(value, _lines(connections, flows, behind, problem))
+    value = {
+        "tenant": name,
+        "connections": connections,
+        "flows": flows,
+        "reminders": reminders,
+        "lag": behind,
+        "kafka": problem,
+    }
+    told = [f"{one.kind} ({one.connection}): {one.payload.get('next_step')}" for one in reminders]
+    output.result(value, [*told, *_lines(connections, flows, behind, problem)])
 
 
 async def _connection(run: Runtime, connection: Connection) -> ConnectionStatus:

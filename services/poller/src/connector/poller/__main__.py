@@ -12,6 +12,7 @@ from connector.adapters.systems import room
 from connector.adapters.telemetry.process import health, run_service
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.configuration import Connection, Snapshot
+from connector.poller.reminding import remind
 
 SERVICE = "poller"
 TICK_S = 1.0
@@ -29,6 +30,7 @@ async def main() -> None:
             await asyncio.Event().wait()
 
         tasks.create_task(tick(jobs), name="tick")
+        tasks.create_task(remind(run), name="reminders")
         await follow(run.configuration, sources, keep_jobs)
 
 

@@ -23,6 +23,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="lower-case letters, digits, hyphens")]
 
 
+SecretReference = Annotated[str, Field(pattern=r"^(env|file):.+$", description="env:NAME or file:/path")]
+REMINDERS = "reminders"
+"""Under this name, which no connection may have, the vault holds where a tenant takes its reminders."""
+
+
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -30,7 +35,7 @@ class _Closed(BaseModel):
 class ConnectionEntry(_Closed):
     system: str
     settings: dict[str, Any] = {}
-    secrets: dict[str, Annotated[str, Field(pattern=r"^(env|file):.+$")]] = {}
+    secrets: dict[str, SecretReference] = {}
     call_deadline_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     processing_s: Annotated[float, Field(ge=0, le=3600)] = 120.0
 
@@ -55,12 +60,20 @@ class FlowEntry(_Closed):
     wait_s: Annotated[float, Field(ge=0)] = 900.0
 
 
+class RemindersEntry(_Closed):
+    """Where people are told of logins that expire, paused connections and blocked records (Standard Webhooks)."""
+
+    url: Annotated[str, Field(pattern=r"^https?://.+")]
+    secret: SecretReference
+
+
 class TenantFile(_Closed):
-    """One tenant: its connections and the flows between them."""
+    """One tenant: its connections, the flows between them, and where it takes its reminders."""
 
     tenant: Name
     connections: dict[Name, ConnectionEntry]
     flows: dict[Name, FlowEntry] = {}
+    reminders: RemindersEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,7 @@ class Tenant:
     tables: Mapping[tuple[str, str], Mapping[str, str]]
     """Mapping tables by flow and name, CSV files read."""
     secrets: Mapping[tuple[str, str], Secret]
-    """Secrets by connection and field, resolved; never printed."""
+    """Secrets by connection (or REMINDERS) and field, resolved; never printed."""
 
     def kind(self, flow: str) -> FlowKind:
         return flow_kinds()[self.flows[flow].kind]
@@ -175,6 +188,9 @@ class _Places:
 
 
 def _mistakes(entered: TenantFile, place: _Places) -> Iterator[Mistake]:
+    if REMINDERS in entered.connections:
+        what = f"a connection may not be named {REMINDERS!r}"
+        yield place.mistake(("connections", REMINDERS), what, "Give it another name")
     for name, connection in entered.connections.items():
         yield from _connection_mistakes(name, connection, place)
     for name, flow in entered.flows.items():
@@ -205,16 +221,19 @@ def _connection_mistakes(name: str, connection: ConnectionEntry, place: _Places)
 
 def _addresses(entered: TenantFile, place: _Places, *, loopback_http: bool) -> Iterator[Mistake]:
     """Credentials and documents travel over https; only a sandbox on this machine may be called without."""
-    for name, connection in entered.connections.items():
-        for setting, value in connection.settings.items():
-            if not setting.endswith("url") or not isinstance(value, str) or not value.startswith("http:"):
-                continue
-            local = urlsplit(value).hostname in LOOPBACK
-            if local and loopback_http:
-                continue
+    addresses: dict[tuple[str, ...], str] = {
+        ("connections", name, "settings", setting): value
+        for name, connection in entered.connections.items()
+        for setting, value in connection.settings.items()
+        if setting.endswith("url") and isinstance(value, str)
+    }
+    if entered.reminders is not None:
+        addresses[REMINDERS, "url"] = entered.reminders.url
+    for where, value in addresses.items():
+        local = urlsplit(value).hostname in LOOPBACK
+        if value.startswith("http:") and not (local and loopback_http):
             fix = "For a sandbox set CONNECTOR_ALLOW_LOOPBACK_HTTP=1 where this command runs" if local else "Use https"
-            where = ("connections", name, "settings", setting)
-            yield place.mistake(where, f"{setting} {value} is plain http", fix)
+            yield place.mistake(where, f"{where[-1]} {value} is plain http", fix)
 
 
 def _flow_mistakes(name: str, flow: FlowEntry, entered: TenantFile, place: _Places) -> Iterator[Mistake]:
@@ -301,21 +320,30 @@ def _csv_rows(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _secrets(entered: TenantFile, place: _Places) -> tuple[dict[tuple[str, str], Secret], list[Mistake]]:
+    references: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
+        (name, field): (("connections", name, "secrets", field), reference)
+        for name, connection in entered.connections.items()
+        for field, reference in connection.secrets.items()
+    }
     secrets: dict[tuple[str, str], Secret] = {}
+    if entered.reminders is not None:
+        references[REMINDERS, "secret"] = ((REMINDERS, "secret"), entered.reminders.secret)
+        secrets[REMINDERS, "url"] = Secret(entered.reminders.url)
     mistakes: list[Mistake] = []
-    for name, connection in entered.connections.items():
-        for field, reference in connection.secrets.items():
-            scheme, _, where = reference.partition(":")
-            at = ("connections", name, "secrets", field)
-            if scheme == "env":
-                value = os.environ.get(where)
-                fix = f"Set {where} where this command runs"
-            else:
-                file = Path(where)
-                value = file.read_text(encoding="utf-8").rstrip("\r\n") if file.is_file() else None
-                fix = "Name a file this command may read"
-            if value:
-                secrets[name, field] = Secret(value)
-            else:
-                mistakes.append(place.mistake(at, f"secret {field!r}: {reference} is not there or empty", fix))
+    for key, (at, reference) in references.items():
+        value, fix = _resolved(reference)
+        if value:
+            secrets[key] = Secret(value)
+        else:
+            mistakes.append(place.mistake(at, f"secret {key[1]!r}: {reference} is not there or empty", fix))
     return secrets, mistakes
+
+
+def _resolved(reference: str) -> tuple[str | None, str]:
+    """The secret's value, and what to do where it is not there."""
+    scheme, _, where = reference.partition(":")
+    if scheme == "env":
+        return os.environ.get(where), f"Set {where} where this command runs"
+    file = Path(where)
+    value = file.read_text(encoding="utf-8").rstrip("\r\n") if file.is_file() else None
+    return value, "Name a file this command may read"

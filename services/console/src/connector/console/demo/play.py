@@ -69,8 +69,9 @@ async def play(
         told = story(name, on.sandboxes, seed=seed, size=size)
         for system, switches in told.switches.items():
             await on.sandboxes[system].switch(**switches)
-        progress.now("the company's books before the start")
-        await told.prepare()
+        progress.now("the company's books before the start; services start meanwhile")
+        await asyncio.gather(told.prepare(), on.ready())
+        progress.say("parts, sandboxes and services run; the company's books before the start are written")
         connecting = await _connect(on, told, progress)
         await _rehearse(on, told, connecting, progress)
         disturbing = asyncio.create_task(meanwhile(on))
@@ -102,9 +103,14 @@ async def _rehearse(on: Stage, told: Story, connecting: Connecting, progress: Pr
     await _settle(on, progress)
     for entity, states in (await watching.counted(on)).items():
         progress.say(f"dry run: {entity}: " + ", ".join(f"{count} {state}" for state, count in states.items()))
-    for flow in flow_names(connecting):
-        released = await on.connector("release", "--flow", flow, "--yes")
-        progress.say(f"released {flow}: {released['released']} documents to write")
+    names = flow_names(connecting)
+    for name, released in zip(names, await asyncio.gather(*(_release(on, name) for name in names)), strict=True):
+        progress.say(f"released {name}: {released} documents to write")
+
+
+async def _release(on: Stage, flow: str) -> int:
+    count: int = (await on.connector("release", "--flow", flow, "--yes"))["released"]
+    return count
 
 
 async def _live(on: Stage, steps: Sequence[Step], progress: Progress) -> None:

@@ -64,6 +64,9 @@ class Stage:
             raise Failed(f"connector {' '.join(arguments)} ended with {process.returncode}: {said}")
         return json.loads(out)
 
+    async def ready(self) -> None:
+        await asyncio.to_thread(self.processes.wait_ready)
+
     async def kill(self, name: str) -> None:
         """SIGKILL a service and start it again; returns when it is ready."""
         await asyncio.to_thread(self.processes.kill, name)
@@ -76,12 +79,13 @@ class Stage:
 
     async def start_again(self, name: str) -> None:
         self.processes.restart(name)
-        await asyncio.to_thread(self.processes.wait_ready)
+        await self.ready()
 
 
 @asynccontextmanager
 async def stage(flow: DemoFlow, *, seed: int, say: Say, build: Path = BUILD) -> AsyncIterator[Stage]:
-    """Start everything; at the end of the context it is stopped, and the data is gone."""
+    """Start everything; at the end of the context it is stopped, and the data is gone. Services may still be starting
+    when it begins: `ready` waits for them."""
     folder = build / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     with (
@@ -89,19 +93,18 @@ async def stage(flow: DemoFlow, *, seed: int, say: Say, build: Path = BUILD) -> 
         own_database(parts.database_url) as database_url,
         Processes(_logs(build)) as processes,
     ):
+        for system in SYSTEMS[flow.name]:
+            command = module("connector.sandbox", system, "--port", "0", "--seed", str(seed))
+            processes.start(Spec(f"sandbox-{system}", command), piped=True)
         platform = local_platform(folder, parts.kafka_bootstrap, database_url)
         await asyncio.to_thread(migrate, database_url)
         own = f"demo-{uuid.uuid4().hex[:8]}."
         with environment({**platform.environment, "KAFKA_TOPIC_PREFIX": own, "KAFKA_GROUP_PREFIX": own}):
             settings = KafkaSettings(bootstrap_servers=platform.kafka_bootstrap)
             await asyncio.to_thread(apply_topics, settings, catalogue(names()))
-            for system in SYSTEMS[flow.name]:
-                command = module("connector.sandbox", system, "--port", "0", "--seed", str(seed))
-                processes.start(Spec(f"sandbox-{system}", command), piped=True)
             for name in service_names():
                 processes.start(service(name, platform))
             addresses = {system: await _printed(processes, system) for system in SYSTEMS[flow.name]}
-            await asyncio.to_thread(processes.wait_ready)
             async with httpx.AsyncClient(trust_env=False) as client, runtime("console") as run:
                 sandboxes = {
                     system: ControlPort(client, printed["control_url"], printed["credentials"])
@@ -167,12 +170,15 @@ class environment:  # noqa: N801 (likewise)
 
 async def log_in(stage: Stage, connecting: Connecting) -> None:
     """Open the link of `connector authorize` as a browser would, up to the result page."""
-    for connection in connecting.logins:
-        link = (await stage.connector("authorize", connection, "--no-wait", "--no-browser"))["link"]
-        async with httpx.AsyncClient(follow_redirects=True, trust_env=False) as browser:
-            page = await browser.get(link)
-        if page.status_code != 200:
-            raise Failed(f"{connection} was not authorised: {page.text}")
+    await asyncio.gather(*(_log_in(stage, connection) for connection in connecting.logins))
+
+
+async def _log_in(stage: Stage, connection: str) -> None:
+    link = (await stage.connector("authorize", connection, "--no-wait", "--no-browser"))["link"]
+    async with httpx.AsyncClient(follow_redirects=True, trust_env=False) as browser:
+        page = await browser.get(link)
+    if page.status_code != 200:
+        raise Failed(f"{connection} was not authorised: {page.text}")
 
 
 def write_configuration(folder: Path, connecting: Connecting) -> Path:
