@@ -54,7 +54,7 @@ class FlowEntry(_Closed):
     entities: list[Entity] | None = None
     references: list[str] = []
     options: dict[str, Any] = {}
-    mappings: dict[Name, CsvTable | dict[str, str]] = {}
+    mappings: dict[Name, Annotated[CsvTable | dict[str, str], Field(union_mode="left_to_right")]] = {}
     on_mapping_change: OnMappingChange = OnMappingChange.NONE
     on_block: OnBlock = OnBlock.HOLD
     wait_s: Annotated[float, Field(ge=0)] = 900.0
