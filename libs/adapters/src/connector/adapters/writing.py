@@ -12,6 +12,7 @@ from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.dispatch import PostgresDispatch
 from connector.adapters.postgres.epochs import PostgresEpochs
 from connector.adapters.postgres.references import PostgresReferences
+from connector.adapters.postgres.retention import AuditRetention
 from connector.adapters.runtime import Runtime, kafka_settings, runtime
 from connector.adapters.signals import AsyncioSignal
 from connector.adapters.systems import RoomParts, names, room
@@ -45,6 +46,7 @@ async def write_to(system: str, service: str) -> None:
         health({"kafka": open_log.problem, "database": open_runtime.database_problem}),
         dispatching(open_runtime, system),
     ):
+        await AuditRetention(open_runtime.engine).prepare(open_runtime.clock.now().date())
         intake = Intake(PostgresDesiredRows(open_runtime.engine), PostgresReferences(open_runtime.engine), system)
 
         async def take(records: Sequence[Record]) -> None:

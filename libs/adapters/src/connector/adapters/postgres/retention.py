@@ -1,0 +1,54 @@
+"""Audit is kept in monthly partitions: made ahead of time, and dropped whole once they are old."""
+
+from datetime import UTC, date, datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+_ONE_AT_A_TIME = text("select pg_advisory_xact_lock(3, 1)")
+_PARTITIONS = text("select relid::regclass::text from pg_partition_tree('audit') where isleaf")
+
+
+class AuditRetention:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def prepare(self, today: date, months: int = 3) -> list[str]:
+        """Make the partitions of the months after this one; returns the new ones.
+
+        What is told before a month has its own partition lies in `audit_default`, so only later months get one.
+        """
+        made: list[str] = []
+        async with self._engine.begin() as db:
+            await db.execute(_ONE_AT_A_TIME)
+            there = set((await db.execute(_PARTITIONS)).scalars())
+            for ahead in range(1, months + 1):
+                first, following = _month(today, ahead), _month(today, ahead + 1)
+                name = f"audit_{first:%Y_%m}"
+                if name not in there:
+                    bounds = f"from ('{first:%Y-%m-%d} 00:00:00+00') to ('{following:%Y-%m-%d} 00:00:00+00')"
+                    await db.execute(text(f"create table {name} partition of audit for values {bounds}"))
+                    made.append(name)
+        return made
+
+    async def drop_before(self, day: date) -> list[str]:
+        """Drop the partitions that lie wholly before a day, and what the default one holds from before it."""
+        dropped: list[str] = []
+        async with self._engine.begin() as db:
+            await db.execute(_ONE_AT_A_TIME)
+            for name in sorted((await db.execute(_PARTITIONS)).scalars()):
+                if name != "audit_default" and _month(_first_of(name), 1) <= day:
+                    await db.execute(text(f"drop table {name}"))
+                    dropped.append(name)
+            before = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            await db.execute(text("delete from audit_default where at < :before"), {"before": before})
+        return dropped
+
+
+def _month(day: date, ahead: int) -> date:
+    months = day.year * 12 + day.month - 1 + ahead
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def _first_of(partition: str) -> date:
+    return datetime.strptime(f"{partition} 1", "audit_%Y_%m %d").replace(tzinfo=UTC).date()
