@@ -30,7 +30,6 @@ def open_work(due: DueRow, snapshot: Snapshot) -> Work:
     """The row in hand, its record validated; one that can't be read is blocked."""
     flow = snapshot.flows[due.row.flow]
     work = Work(due, flow, snapshot.connections[flow.target], snapshot.epoch, objects=dict(due.objects))
-    work.serial = frozenset({due.ref})
     try:
         work.record = RECORDS[due.row.entity].model_validate_json(due.payload)
     except ValidationError as error:
@@ -102,7 +101,7 @@ class Renderer:
                 message = f"Rendering it failed: {type(error).__name__}: {error}"
                 work.judge(blocked(work, [Reason(code="cannot-render", message=message)]))
         work.inputs = lookup.inputs
-        work.serial = frozenset({work.due.ref, *lookup.linked})
+        work.linked = frozenset(lookup.linked - {work.due.ref})
         return lookup
 
     async def _ask(self, lookups: Iterable[RecordingLookup]) -> None:

@@ -1,6 +1,6 @@
 """Which rows are in hand, whose they are, and whose turn it is where several concern the same document."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
 
 from connector.domain.identity import Entity, EntityRef, RowRef
@@ -18,15 +18,18 @@ _ORDER = {
 class Turns:
     """Rows in hand belong to one task each, and are not claimed again before it ends.
 
-    Of rows that concern one document, one is active; the others are parked until it is done.
+    A document is written by one row at a time, and by none while rows that link to it are. Rows that link to one order
+    take turns, for a target adds them up there; those of one supplier may go on together. Who has to wait is parked,
+    and claimed and judged anew once the document is free.
     """
 
     def __init__(self) -> None:
         self._owner: dict[RowRef, object] = {}
-        self._owned: defaultdict[object, set[RowRef]] = defaultdict(set)
-        self._refs: dict[RowRef, frozenset[EntityRef]] = {}
-        self._busy: set[EntityRef] = set()
-        self._parked: defaultdict[EntityRef, deque[RowRef]] = defaultdict(deque)
+        self._owned: defaultdict[object, dict[RowRef, None]] = defaultdict(dict)
+        self._admitted: dict[RowRef, Work] = {}
+        self._taken: set[EntityRef] = set()
+        self._shared: Counter[EntityRef] = Counter()
+        self._parked: defaultdict[EntityRef, list[RowRef]] = defaultdict(list)
         self.parked = 0
 
     @property
@@ -41,39 +44,61 @@ class Turns:
         """Put rows into a task's hands, newly claimed or from another task's."""
         for row in rows:
             if row in self._owner:
-                self._owned[self._owner[row]].discard(row)
+                self._owned[self._owner[row]].pop(row, None)
             self._owner[row] = owner
-            self._owned[owner].add(row)
+            self._owned[owner][row] = None
 
     def admit(self, works: Sequence[Work]) -> list[Work]:
         """Those that may go on now, what others depend on first; the others are parked."""
         admitted: list[Work] = []
         for work in sorted(works, key=lambda work: _ORDER[work.due.row.entity]):
             row = work.due.row
-            busy = next((ref for ref in work.serial if ref in self._busy), None)
+            busy = self._busy(work)
             if busy is None:
-                self._busy |= work.serial
-                self._refs[row] = work.serial
+                self._taken |= _alone(work)
+                self._shared.update(work.linked - _alone(work))
+                self._admitted[row] = work
                 admitted.append(work)
             else:
-                self._owned[self._owner[row]].discard(row)
+                self._owned[self._owner[row]].pop(row, None)
                 self._parked[busy].append(row)
                 self.parked += 1
         return admitted
 
+    def _busy(self, work: Work) -> EntityRef | None:
+        """The document that this row has to wait for; who came first and waits already goes first."""
+        refs = sorted({work.due.ref, *work.linked})
+        alone = _alone(work)
+        return next((ref for ref in refs if self._closed(ref, shared=ref not in alone)), None)
+
+    def _closed(self, ref: EntityRef, *, shared: bool) -> bool:
+        if ref in self._taken:
+            return True
+        return ref in self._parked if shared else self._shared[ref] > 0
+
     def end(self, owner: object) -> None:
-        """The task's rows can be claimed again, and so can the next ones that were parked behind them."""
+        """The task's rows can be claimed again, and so can those that were parked behind them."""
         for row in self._owned.pop(owner, ()):
             del self._owner[row]
-            for ref in self._refs.pop(row, ()):
-                self._busy.discard(ref)
+            work = self._admitted.pop(row, None)
+            if work is not None:
+                self._free(work)
+
+    def _free(self, work: Work) -> None:
+        alone = _alone(work)
+        self._taken -= alone
+        self._shared.subtract(work.linked - alone)
+        for ref in {work.due.ref, *work.linked}:
+            if self._shared[ref] <= 0:
+                del self._shared[ref]
                 self._unpark(ref)
 
     def _unpark(self, ref: EntityRef) -> None:
-        queue = self._parked.get(ref)
-        if not queue:
-            return
-        del self._owner[queue.popleft()]
-        self.parked -= 1
-        if not queue:
-            del self._parked[ref]
+        """All of them: any one may have changed meanwhile, and then would not tell the next."""
+        for row in self._parked.pop(ref, ()):
+            del self._owner[row]
+            self.parked -= 1
+
+
+def _alone(work: Work) -> set[EntityRef]:
+    return {work.due.ref, *(ref for ref in work.linked if ref.entity is Entity.PURCHASE_ORDER)}

@@ -41,8 +41,8 @@ class Work:
     record: AnyRecord | None = None
     rendered: Rendered = field(default_factory=Rendered)
     inputs: Sequence[Dependency] | None = None
-    serial: frozenset[EntityRef] = frozenset()
-    """Documents whose order this row must keep: itself, and those it links to."""
+    linked: frozenset[EntityRef] = frozenset()
+    """Documents it links to: their writes come before or after its own, never beside them."""
     objects: dict[str, StoredObject] = field(default_factory=dict)
     found: dict[str, Found | None] = field(default_factory=dict)
     """The parts' objects as the target showed them in this attempt."""
