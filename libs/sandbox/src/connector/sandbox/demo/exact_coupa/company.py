@@ -248,7 +248,7 @@ async def _odd(company: Company) -> None:
     book, special = company.book, company.special
     for what, reasons, case in (
         ("unknown", ("supplier-unknown-in-target",), "unknown to Coupa"),
-        ("contradicts", ("supplier-contradicts",), "its number in Coupa is another firm's"),
+        ("contradicts", ("supplier-not-linked",), "its number in Coupa is another firm's"),
     ):
         book.expect("supplier", special[what].id, special[what].code, Fate.BLOCKED, *reasons, case=case)
     for what, case in (("renamed", "renamed in the middle of the month"), ("bare", "has no account for its costs")):

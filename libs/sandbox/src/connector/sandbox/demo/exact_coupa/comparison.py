@@ -101,7 +101,8 @@ def _order(judged: _Judged, source: "_Exact", target: "_Coupa") -> bool:
     if found is None:
         return False
     ended = judged.expected.fate is Fate.ENDED
-    net, mirrored = Decimal(order["AmountFCExclVat"]), _sum(found["order-lines"], "total")
+    lines = [row for row in found["order-lines"] if not row.get("deleted")]
+    net, mirrored = Decimal(order["AmountFCExclVat"]), _sum(lines, "total")
     judged.same("net", net, mirrored)
     judged.same("currency", order["Currency"], found["currency"]["code"])
     judged.same("supplier", source.supplier_number(order), found["supplier"]["number"])
@@ -110,7 +111,9 @@ def _order(judged: _Judged, source: "_Exact", target: "_Coupa") -> bool:
     if found["status"] not in allowed:
         judged.differ("status", "/".join(sorted(allowed)), found["status"])
     if not ended:
-        judged.same("lines", source.order_lines_of(order), sorted(_line(row) for row in found["order-lines"]))
+        with_totals = not Decimal(order["AmountDiscountExclVat"])  # Coupa has a discount on the whole in its lines
+        mirrored_lines = sorted(_line(row, with_totals) for row in lines)
+        judged.same("lines", source.order_lines_of(order, with_totals), mirrored_lines)
     judged.result.add("purchase-order", order["Currency"], net, mirrored)
     return True
 
@@ -155,11 +158,18 @@ def _signed(invoice: Json, amount: Decimal) -> Decimal:
     return -abs(amount) if invoice["document-type"] == "Credit Note" else amount
 
 
-def _line(row: Json) -> tuple[str, str, str, str]:
-    """Quantity, total, cost center and ledger account of one of Coupa's order lines, as text."""
+Line = tuple[str, str, str, str]
+"""Of an order line, as text: quantity, net (empty where it is not compared), cost center, ledger account."""
+
+
+def _line(row: Json, with_totals: bool) -> Line:
     account = row["account"] or {}
-    quantity = Decimal(row["quantity"]).normalize() if row["quantity"] is not None else None
-    return f"{quantity:f}", row["total"], account.get("segment-1") or "", account.get("segment-2") or ""
+    net = _plain(row["total"]) if with_totals else ""
+    return _plain(row["quantity"]), net, account.get("segment-1") or "", account.get("segment-2") or ""
+
+
+def _plain(amount: str | None) -> str:
+    return "" if amount is None else f"{Decimal(amount).normalize():f}"
 
 
 def _coding(invoice: Json) -> list[tuple[str, str, Decimal]]:
@@ -218,15 +228,21 @@ class _Exact:
         supplier = self.suppliers[document["Supplier"]]
         return f"{self.prefixes[supplier['Division']]}{supplier['Code'].strip()}"
 
-    def order_lines_of(self, order: Json) -> list[tuple[str, str, str, str]]:
-        """As `_line` shows Coupa's. A discount on the whole order is in the lines there: then totals are left out."""
-        rows = [row for row in self._order_lines[order["PurchaseOrderID"]] if not row.get("_deleted")]
-        return sorted(self._order_line(order, row) for row in rows)
+    @cached_property
+    def _vat_types(self) -> dict[tuple[int, str], str]:
+        return {(row["Division"], row["Code"]): row["Type"] for row in self.store["vat/VATCodes"]}
 
-    def _order_line(self, order: Json, row: Json) -> tuple[str, str, str, str]:
-        quantity = Decimal(row["QuantityInPurchaseUnits"]).normalize()
-        item = self._items[row["Item"]]
-        return f"{quantity:f}", row["AmountFC"], row["CostCenter"] or NO_COST_CENTER, self._account(item)
+    def order_lines_of(self, order: Json, with_totals: bool) -> list[Line]:
+        rows = [row for row in self._order_lines[order["PurchaseOrderID"]] if not row.get("_deleted")]
+        return sorted(self._order_line(row, with_totals) for row in rows)
+
+    def _order_line(self, row: Json, with_totals: bool) -> Line:
+        """AmountFC of a line has the VAT in it where the VAT code's type is I."""
+        included = self._vat_types.get((row["Division"], row["VATCode"])) == "I"
+        net = Decimal(row["AmountFC"]) - (Decimal(row["VATAmount"]) if included else ZERO)
+        account = self._account(self._items[row["Item"]])
+        shown = _plain(f"{net:f}") if with_totals else ""
+        return _plain(row["QuantityInPurchaseUnits"]), shown, row["CostCenter"] or NO_COST_CENTER, account
 
     def _account(self, item: Json) -> str:
         name = "GLStock" if item["IsStockItem"] else "GLCosts"
