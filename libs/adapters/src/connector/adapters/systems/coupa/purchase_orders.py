@@ -25,6 +25,7 @@ from .values import (
     accounts_shown,
     custom,
     day_of_instant,
+    decimal,
     differences,
     inner,
     instant,
@@ -259,8 +260,14 @@ def found(row: Json, settings: Settings) -> Found:
             "children": {key: {"shares": share_ids(line)} for key, line in by_key.items()},
             "types": {key: line.get("type") for key, line in by_key.items()},
             "invoiced": {key: number(line.get("invoiced")) for key, line in by_key.items()},
+            "all_invoiced": all(_is_invoiced(line) for line in lines),
         },
     )
+
+
+def _is_invoiced(line: Json) -> bool:
+    """In Coupa itself: a closed order takes no further invoices, and those that are still to come are at the source."""
+    return (decimal(line.get("invoiced")) or ZERO) >= (decimal(line.get("total")) or ZERO)
 
 
 def _line_key(line: Json, settings: Settings) -> str:
@@ -309,7 +316,7 @@ def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Setting
         return Plan(Verb.UPDATE, [_step(part, "mark-exported", now)])
     if now.status == "draft":
         return Plan(Verb.UPDATE, [_step(part, "issue", now)])
-    if part.wanted["state"] == "closed" and now.status not in CLOSED:
+    if part.wanted["state"] == "closed" and now.status not in CLOSED and now.extra["all_invoiced"]:
         return Plan(Verb.CLOSE, [_step(part, "close", now)])
     return Plan(Verb.NONE)
 
