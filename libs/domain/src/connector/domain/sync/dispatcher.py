@@ -38,7 +38,8 @@ class Pace:
     parked: int = 1000
     """Rows that wait for another row of the same order; more than this and claiming pauses."""
     recheck_s: float = 60.0
-    """How often references that rows wait for are read from the target again."""
+    """How often, at least, references that rows wait for are read from the target again; oftener where a flow waits
+    less."""
 
 
 @dataclass(slots=True)
@@ -151,7 +152,8 @@ class Dispatcher:
     async def _recheck(self, hold: Hold) -> None:
         """References that rows wait for may have been made in the target by people."""
         while self._hold is hold:
-            await self.clock.sleep(self.pace.recheck_s)
+            flows = self._active(await self.configuration.current())
+            await self.clock.sleep(min([self.pace.recheck_s, *(max(1.0, flow.wait_s) for flow in flows)]))
             snapshot = await self.configuration.current()
             flows = self._active(snapshot)
             waited = await self.dispatch.waited_references(hold)
