@@ -28,6 +28,11 @@ class Unreachable(MemoryEpochs):
 
     away = False
 
+    async def take(self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S) -> Hold | None:
+        if self.away:
+            raise ConnectionError("the database is away")
+        return await super().take(connection, role, holder, ttl_s)
+
     async def renew(self, hold: Hold, ttl_s: float = EPOCH_TTL_S) -> None:
         if self.away:
             raise ConnectionError("the database is away")
