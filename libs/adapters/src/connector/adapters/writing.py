@@ -25,6 +25,7 @@ from connector.domain.ports.target import Target
 from connector.domain.sync.dispatcher import Dispatcher
 from connector.domain.sync.intake import Incoming, Intake
 
+BATCH = 1000
 FOLLOW_S = 5.0
 DRAIN_S = 45.0
 """Longer than a call's own deadline, so that a stop leaves no call without its outcome."""
@@ -52,7 +53,7 @@ async def write_to(system: str, service: str) -> None:
         async def take(records: Sequence[Record]) -> None:
             await _take(intake, records, await open_runtime.configuration.current(), system)
 
-        await open_log.consume([canonical_topic(entity) for entity in Entity], service, take)
+        await open_log.consume([canonical_topic(entity) for entity in Entity], service, take, max_records=BATCH)
 
 
 async def _take(intake: Intake, records: Sequence[Record], configuration: Snapshot, system: str) -> None:
