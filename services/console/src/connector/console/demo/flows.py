@@ -79,7 +79,7 @@ def _exact_settings(base_url: str, division: int) -> Json:
         "purchase_invoices": True,
         "call_deadline_s": 5,
         "minute_s": 6,
-        "catch_up_s": 10,
+        "catch_up_s": 5,
         "company": {
             "currency": "EUR",
             "vat": {

@@ -73,7 +73,7 @@ class Orders:
             price = chance.randint(1, 9)
         line: Json = {"Item": item, "QuantityInPurchaseUnits": quantity, "NetPrice": price}
         line["VATCode"] = chance.choice(_HOME_VAT) if supplier.country == "NL" else "0"
-        center = chance.choice(_CENTERS)
+        center = chance.choice(_CENTERS[:-1] if item == "HOURS" else _CENTERS)  # its account asks for one
         if center is not None:
             line["CostCenter"] = center
         if chance.random() < 0.2:
