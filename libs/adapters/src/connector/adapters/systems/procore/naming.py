@@ -1,0 +1,41 @@
+"""How our objects are told from others': resources with their project, origin ids with their source."""
+
+import re
+from typing import Any
+
+from connector.domain.identity import EntityRef
+
+VENDORS = "vendors"
+COMMITMENTS, DIRECT_COSTS, REQUISITIONS = "purchase_order_contracts", "direct_costs", "requisitions"
+
+_OURS = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*/(supplier|purchase-order|invoice)/.+")
+
+
+def resource(collection: str, project_id: int) -> str:
+    """Ids alone find nothing in Procore: most calls need the project too."""
+    return f"projects/{project_id}/{collection}"
+
+
+def split(resource: str) -> tuple[str, str]:
+    """Collection and project id."""
+    _, project_id, collection = resource.split("/")
+    return collection, project_id
+
+
+def part_name(project: str) -> str:
+    return f"project-{project}"
+
+
+def stamp(ref: EntityRef, project: str) -> str:
+    """The origin id of a document's object in one project: unique in the company, and it says whose it is."""
+    return f"{ref.key}:{project}"
+
+
+def line_origin(ref: EntityRef, line: str, share: int) -> str:
+    """The origin id of one coded share of a line."""
+    return f"{ref.key}#{line}" + (f".{share}" if share else "")
+
+
+def is_ours(origin_id: Any) -> bool:
+    """Whether this platform wrote the origin id; any other belongs to another integration."""
+    return isinstance(origin_id, str) and _OURS.fullmatch(origin_id) is not None

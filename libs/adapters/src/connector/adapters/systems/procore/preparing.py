@@ -1,0 +1,117 @@
+"""What has to hold in Procore before a write may leave: vendors in the project's directory, codes still active, no open
+commitment that an invoice may be meant for, and a billing period."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector.domain.identity import FlowId, TrafficClass
+from connector.domain.ports.target import Json, Outcome, OutcomeKind, Step
+from connector.domain.reasons import Reason
+from connector.domain.vendor_error import Rejected
+
+from .client import ProcoreClient
+from .naming import REQUISITIONS, VENDORS, split
+from .references import open_vendors, wbs_codes
+
+
+@dataclass(slots=True)
+class Preparation:
+    client: ProcoreClient
+    _directories: dict[str, set[int]] = field(default_factory=dict)
+    """Vendors known to be in a project's directory; one that is missing is read again before it is added."""
+
+    async def prepare(self, steps: Sequence[Step], traffic: TrafficClass, flow: FlowId) -> list[Outcome | None]:
+        """By step: None where it may leave, else why not. Raises GateError or VendorError: then none has left."""
+        if steps[0].resource == VENDORS:
+            return [None] * len(steps)
+        collection, project_id = split(steps[0].resource)
+        if collection == REQUISITIONS:
+            for step in steps:
+                await self._ensure_period(step, project_id, traffic, flow)
+            return [None] * len(steps)
+        needs = [dict((step.body or {}).get("needs", {})) for step in steps]
+        refused = await self._refused(project_id, needs, traffic)
+        vendors = {
+            need["vendor_id"] for need, no in zip(needs, refused, strict=True) if no is None and need.get("vendor_id")
+        }
+        await self._ensure_vendors(project_id, vendors, traffic, flow)
+        return [
+            None if reason is None else Outcome(OutcomeKind.REJECTED, reason=reason)
+            for reason in (
+                no or self._not_in_directory(project_id, need) for need, no in zip(needs, refused, strict=True)
+            )
+        ]
+
+    async def _refused(self, project_id: str, needs: Sequence[Json], traffic: TrafficClass) -> list[Reason | None]:
+        """Objects about to be created are checked against the project as it is now; a table of yesterday won't do."""
+        active: set[int] | None = None
+        if any(need.get("wbs_code_ids") for need in needs):
+            rows = await wbs_codes(self.client, project_id, traffic)
+            active = {row["id"] for row in rows if row.get("status", "active") == "active"}
+        open_orders: dict[int, str] = {}
+        if any(need.get("unlinked") for need in needs):
+            open_orders = await open_vendors(self.client, project_id, traffic)
+        return [_inactive(need, active) or _may_bill(need, open_orders) for need in needs]
+
+    async def _ensure_vendors(self, project_id: str, wanted: set[Any], traffic: TrafficClass, flow: FlowId) -> None:
+        """Procore: a vendor must be in the project's directory. Adding one that is there already changes nothing."""
+        known = self._directories.get(project_id, set())
+        if wanted <= known:
+            return
+        rows = await self.client.rows(f"v1.0/projects/{project_id}/vendors", {}, traffic)
+        known = self._directories[project_id] = {row["id"] for row in rows}
+        for vendor in sorted(wanted - known):
+            path = f"v1.0/projects/{project_id}/vendors/{vendor}/actions/add"
+            try:
+                await self.client.write("POST", path, {}, {}, traffic, flow, None)
+            except Rejected:
+                continue
+            known.add(vendor)
+
+    def _not_in_directory(self, project_id: str, need: Json) -> Reason | None:
+        vendor = need.get("vendor_id")
+        if vendor is None or vendor in self._directories.get(project_id, set()):
+            return None
+        return Reason(
+            code="vendor-not-in-project",
+            message=f"Vendor {vendor} is not in the project's directory, and Procore did not let us add it.",
+            fix="Add it in Procore, or give the service account the right to; then: connector release.",
+        )
+
+    async def _ensure_period(self, step: Step, project_id: str, traffic: TrafficClass, flow: FlowId) -> None:
+        """`no_open_period: create`: the invoice's month, unless an earlier attempt has made it."""
+        body = step.body or {}
+        wanted = body.get("requisition")
+        if not isinstance(wanted, dict) or wanted["period_id"] is not None:
+            return
+        path = f"v1.0/projects/{project_id}/billing_periods"
+        start, end = wanted["requisition_start"], wanted["requisition_end"]
+        rows = await self.client.rows(path, {}, traffic)
+        made = next((row for row in rows if (row["start_date"], row["end_date"]) == (start, end)), None)
+        if made is None:
+            period = {"start_date": start, "end_date": end, "due_date": end, "status": "open"}
+            made, _ = await self.client.write("POST", path, {}, {"billing_period": period}, traffic, flow, None)
+        wanted["period_id"] = made["id"]
+
+
+def _inactive(need: Json, active: set[int] | None) -> Reason | None:
+    gone = [str(code) for code in need.get("wbs_code_ids") or () if active is not None and code not in active]
+    if not gone:
+        return None
+    return Reason(
+        code="wbs-code-inactive",
+        message=f"WBS codes were deleted or made inactive in Procore: {', '.join(gone)}.",
+        fix="Activate them in the project, or correct the table costs; then: connector release.",
+    )
+
+
+def _may_bill(need: Json, open_orders: dict[int, str]) -> Reason | None:
+    number = open_orders.get(need.get("vendor_id", 0)) if need.get("unlinked") else None
+    if number is None:
+        return None
+    return Reason(
+        code="may-bill-commitment",
+        message=f"The invoice names no order, and its vendor has an open commitment ({number}) in the project.",
+        fix="Say which it bills: connector link, with the commitment's id in Procore, or `none` for a cost of its own.",
+    )

@@ -1,0 +1,224 @@
+"""Invoices on an order as requisitions (Procore's screens: subcontractor invoices) on its commitment."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from connector.domain.documents.invoice import Invoice, LinkStrength
+from connector.domain.identity import EntityRef
+from connector.domain.ports.references import ReferenceKey
+from connector.domain.ports.target import (
+    Found,
+    Json,
+    LinkedObject,
+    Measure,
+    NaturalKey,
+    Part,
+    Plan,
+    Step,
+    TargetObject,
+    Verb,
+)
+from connector.domain.reasons import Reason
+
+from .naming import REQUISITIONS, line_origin, part_name, resource, stamp
+from .rendering import Place, Rendering, Share
+from .settings import EndState, ExactProcoreOptions
+from .values import ZERO, decimal, plain
+
+DRAFT = "draft"
+STATUS = {EndState.DRAFT: DRAFT, EndState.SUBMITTED: "under_review", EndState.APPROVED: "approved"}
+ITEM = "contract_item"
+
+
+def requisition(
+    rendering: Rendering, invoice: Invoice, place: Place, shares: Sequence[Share], commitment: LinkedObject
+) -> Part | None:
+    """This period's amounts on the lines of the commitment's schedule of values."""
+    amounts = _on_lines(rendering, shares, commitment)
+    period = _period(rendering, place, invoice.issue_date or invoice.booking_date)
+    if amounts is None or period is None:
+        return None
+    origin = stamp(rendering.ref, place.number)
+    wanted = {
+        "commitment_id": int(commitment.target_id),
+        "invoice_number": invoice.invoice_number,
+        "billing_date": (invoice.issue_date or invoice.booking_date or date.min).isoformat(),
+        "period": period,
+        "items": {line: plain(amount) for line, amount in sorted(amounts.items())},
+        "status": STATUS[rendering.options.invoice_end_state],
+    }
+    return Part(
+        name=part_name(place.number),
+        natural_key=NaturalKey(resource(REQUISITIONS, place.id), (("origin_id", origin),)),
+        stamp=origin,
+        wanted=wanted,
+        measure=Measure(net=sum(amounts.values(), ZERO)),
+        frozen={share.origin: rendering.frozen[share.origin] for share in shares},
+    )
+
+
+def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedObject) -> dict[str, Decimal] | None:
+    """The SOV line that each share bills: its own order line, else the lines of its WBS code, in their order, up to
+    what is left of them, and the last one beyond. Never by amount or text."""
+    lines: Mapping[str, Json] = commitment.extra["lines"]
+    project = shares[0].project
+    left = {origin: Decimal(line["amount"]) for origin, line in lines.items()}
+    own = stamp(rendering.ref, project)
+    for origin, billed in commitment.extra["billed"].items():
+        left[origin] -= sum((Decimal(amount) for by, amount in billed.items() if by != own), ZERO)
+    amounts: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for share in shares:
+        targets = _own_line(rendering, share, lines) or [
+            origin for origin, line in lines.items() if line["wbs_code_id"] == share.wbs_code_id
+        ]
+        if not targets:
+            rendering.find(
+                "no-line-to-bill",
+                f"Line {share.line.line_number} bills a WBS code that commitment {commitment.target_id} does not have.",
+                fix="Add the cost to the order, or correct the invoice's coding or the table costs.",
+                field=f"lines[{share.line.line_number}].accounting",
+            )
+            return None
+        rest = share.amount
+        for origin in targets[:-1]:
+            taken = max(ZERO, min(rest, left[origin]))
+            left[origin] -= taken
+            amounts[lines[origin]["id"]] += taken
+            rest -= taken
+        left[targets[-1]] -= rest
+        amounts[lines[targets[-1]]["id"]] += rest
+    return {line: amount for line, amount in amounts.items() if amount}
+
+
+def _own_line(rendering: Rendering, share: Share, lines: Mapping[str, Json]) -> list[str]:
+    link = share.line.order_link
+    if link.strength is not LinkStrength.LINE or link.line_id is None:
+        return []
+    order = EntityRef.parse(f"{rendering.wanted.source}/purchase-order/{link.order_id}")
+    own = line_origin(order, link.line_id, 0)
+    return [origin for origin in lines if origin == own or origin.startswith(f"{own}.")]
+
+
+def _period(rendering: Rendering, place: Place, day: date | None) -> Json | None:
+    """The open billing period that contains the day; else as the flow says: the next open one, a new month, or none."""
+    shown = rendering.lookup.reference(rendering.wanted.target, "billing-periods", str(place.id))
+    periods = sorted(shown["open"], key=lambda period: str(period["start"])) if shown is not None else []
+    when = day.isoformat() if day else ""
+    for period in periods:
+        if period["start"] <= when <= period["end"]:
+            return dict(period)
+    rule = rendering.options.no_open_period
+    later = [period for period in periods if period["start"] > when]
+    if rule == "next-open" and later:
+        return dict(later[0])
+    if rule == "create" and day is not None:
+        return {"id": None, "start": day.replace(day=1).isoformat(), "end": _last_day(day).isoformat()}
+    rendering.find(
+        "no-open-period",
+        f"Project {place.number!r} has no open billing period for {when or 'an invoice without date'}.",
+        missing=str(ReferenceKey(rendering.wanted.target, "billing-periods", str(place.id))),
+        fix="Open a billing period in Procore; the invoice goes on by itself.",
+    )
+    return None
+
+
+def _last_day(day: date) -> date:
+    following = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    return date.fromordinal(following.toordinal() - 1)
+
+
+def withdrawn_requisition(ref: EntityRef, name: str, known: TargetObject) -> Part:
+    origin = stamp(ref, name.removeprefix(part_name("")))
+    key = NaturalKey(resource(REQUISITIONS, int(known.extra["project_id"])), (("origin_id", origin),))
+    return Part(name, key, origin, {}, Measure(), gone=True, frozen=known.frozen)
+
+
+def found_requisition(row: Json, project_id: str) -> Found:
+    """`row` is in the extended view: it has an item for every line of the commitment, most of them 0."""
+    items = row.get("items") or []
+    billed = {str(item["line_item_id"]): decimal(item.get("work_completed_this_period")) for item in items}
+    key = NaturalKey(resource(REQUISITIONS, int(project_id)), (("origin_id", str(row.get("origin_id") or "")),))
+    return Found(
+        target_id=str(row["id"]),
+        natural_key=key,
+        stamp=row.get("origin_id"),
+        status=row["status"],
+        live=row.get("deleted_at") is None,
+        projection={
+            "commitment_id": row.get("commitment_id"),
+            "items": {line: plain(amount) for line, amount in sorted(billed.items()) if amount},
+            "status": row["status"],
+        },
+        sub_ids={str(item["line_item_id"]): str(item["id"]) for item in items},
+        measure=Measure(net=sum(billed.values(), ZERO)),
+        created_at=row.get("created_at"),
+        extra={"project_id": project_id, "collection": REQUISITIONS},
+    )
+
+
+def plan_requisition(part: Part, known: TargetObject | None, found: Found | None, options: ExactProcoreOptions) -> Plan:
+    if part.gone:
+        if found is None or not found.live:
+            return Plan(Verb.NONE)
+        return Plan(Verb.CANCEL, [_step("delete", part, found, "DELETE", None)])
+    if found is None and known is not None:
+        reason = Reason(
+            code="refused-in-target",
+            message=f"Requisition {known.target_id} was deleted in Procore.",
+            fix="Restore it in Procore, or cancel the invoice at the source.",
+            field=part.name,
+        )
+        return Plan(Verb.NONE, reason=reason)
+    wanted = part.wanted
+    if found is None:
+        return Plan(Verb.CREATE, [_create(part)])
+    if found.projection["commitment_id"] != wanted["commitment_id"]:
+        return Plan(Verb.REPLACE, [_step("delete", part, found, "DELETE", None)])
+    if found.projection["items"] != wanted["items"]:
+        if found.status != DRAFT:
+            return Plan(Verb.UPDATE, [_step("reopen", part, found, "PATCH", {"status": DRAFT})])
+        lines = {**dict.fromkeys(found.projection["items"], "0"), **wanted["items"]}
+        items = [
+            {"id": int(found.sub_ids[line]), "item_type": ITEM, "work_completed_this_period": amount}
+            for line, amount in lines.items()
+        ]
+        return Plan(Verb.UPDATE, [_step("items", part, found, "PATCH", {"items": items})])
+    if found.status != wanted["status"]:
+        committing = wanted["status"] != DRAFT
+        step = _step("status", part, found, "PATCH", {"status": wanted["status"]}, irreversible=committing)
+        return Plan(Verb.UPDATE, [step])
+    return Plan(Verb.NONE)
+
+
+def _create(part: Part) -> Step:
+    wanted = part.wanted
+    items: list[dict[str, Any]] = [
+        {"item_type": ITEM, "line_item_id": int(line), "work_completed_this_period": amount}
+        for line, amount in wanted["items"].items()
+    ]
+    body = {
+        "requisition_start": wanted["period"]["start"],
+        "requisition_end": wanted["period"]["end"],
+        "period_id": wanted["period"]["id"],
+        "billing_date": wanted["billing_date"],
+        "invoice_number": wanted["invoice_number"],
+        "status": DRAFT,
+        "origin_id": part.stamp,
+        "items": items,
+    }
+    return Step(
+        name="create",
+        part=part.name,
+        method="POST",
+        resource=part.natural_key.resource,
+        body={"commitment_id": wanted["commitment_id"], "requisition": body},
+        natural_key=part.natural_key,
+        creates=True,
+    )
+
+
+def _step(name: str, part: Part, found: Found, method: str, body: Json | None, *, irreversible: bool = False) -> Step:
+    return Step(name, part.name, method, part.natural_key.resource, body, found.target_id, irreversible=irreversible)

@@ -1,0 +1,40 @@
+"""What the platform may use of Procore; heavy parts are imported when they are called for."""
+
+from collections.abc import Sequence
+
+from connector.adapters.systems import Check, FlowKind, RoomParts
+from connector.domain.identity import Entity
+from connector.domain.ports.target import Target
+
+from .settings import TABLES, ExactProcoreOptions, Settings
+
+SYSTEM = "procore"
+SECRETS = {
+    "client_id": "the service account's client id",
+    "client_secret": "the service account's client secret",
+}
+FLOWS = (
+    FlowKind(
+        name="exact-procore",
+        source="exact",
+        target=SYSTEM,
+        entities=frozenset((Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)),
+        options=ExactProcoreOptions,
+        tables=TABLES,
+    ),
+)
+
+
+def target(parts: RoomParts, flow_kind: str) -> Target:
+    from .target import ProcoreTarget
+
+    return ProcoreTarget(parts.settings, parts.connection, parts.gate, parts.http)
+
+
+async def ping(parts: RoomParts) -> Sequence[Check]:
+    from .ping import checks
+
+    return await checks(parts)
+
+
+__all__ = ["FLOWS", "SECRETS", "SYSTEM", "ExactProcoreOptions", "Settings", "ping", "target"]
