@@ -47,7 +47,13 @@ class StoredObject:
 def linked(parts: Mapping[str, StoredObject]) -> tuple[str, LinkedObject]:
     """A document's objects as others see them, with the version that waits compare: the first part's."""
     shown = {
-        name: LinkedObject(stored.object.target_id, stored.object.sub_ids, stored.state, stored.object.extra)
+        name: LinkedObject(
+            stored.object.target_id,
+            stored.object.sub_ids,
+            stored.state,
+            stored.object.extra,
+            frozen=stored.object.frozen,
+        )
         for name, stored in sorted(parts.items())
     }
     first = min(parts)

@@ -127,6 +127,8 @@ class LinkedObject:
     extra: Json = field(default_factory=dict)
     parts: Mapping[str, "LinkedObject"] = field(default_factory=dict)
     """All of its objects by part name, where it became more than one; the fields above are the first one's."""
+    frozen: Json = field(default_factory=dict)
+    """What the part's last render stored with it."""
 
 
 class Lookup(Protocol):
