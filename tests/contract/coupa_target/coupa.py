@@ -248,7 +248,7 @@ def invoice(number: str, *lines: InvoiceLine, supplier_id: str = "s1", **given: 
     )
 
 
-_ENTITY = {
+_ENTITY: dict[Any, Entity] = {
     PurchaseOrder: Entity.PURCHASE_ORDER,
     Invoice: Entity.INVOICE,
     Supplier: Entity.SUPPLIER,

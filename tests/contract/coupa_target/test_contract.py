@@ -51,6 +51,9 @@ class LinkedSupplier:
     def mapping(self, table: str, key: str) -> str | None:
         return {"tax-codes": "", "units": "EA"}.get(table)
 
+    def pattern(self, table: str, key: str) -> str | None:
+        return self.mapping(table, key)
+
     def reference(self, connection: ConnectionId, kind: str, code: str) -> Json | None:
         return self.lookup.reference(connection, kind, code)
 

@@ -12,6 +12,7 @@ from connector.domain.digest import digest
 from connector.domain.ports.target import Found, Json, Part, Plan, Step, TargetObject, Verb
 from connector.domain.reasons import Reason
 
+from . import purchase_orders
 from .invoices import NUMBER_LIMIT, RESOURCE, numbered, replacement
 from .rendering import not_taken
 from .settings import CoupaOptions, EndState, Settings
@@ -23,6 +24,10 @@ ABANDONABLE = frozenset(("rejected", "disputed", "ap_hold", "on_hold", "pending_
 """What may be abandoned instead. Not documented."""
 REFUSED = frozenset(("rejected", "disputed", "invalid"))
 """Statuses by which people in Coupa say no."""
+CLOSE_ORDER = "close-order "
+"""Steps of this name and an order's id. Their body is not sent: it says which amounts must have been invoiced."""
+REOPEN_ORDERS = "reopen-orders"
+"""Beside what is sent of a late invoice: the orders to open for it, if they are closed."""
 _ACTIONS = {"submit": "submit", "approve": "bypass_approvals", "void": "void", "abandon": "abandon"}
 
 
@@ -39,15 +44,15 @@ def plan(part: Part, known: TargetObject | None, now: Found | None, options: Cou
         return Plan(Verb.FROZEN, reason=_refused(part, now))
     body = _body(part, now, options, settings, number=base if successor is None else None)
     if now.status != "draft":
-        return _replace(part, now, successor or 0) if body else _commit(part, now)
+        return _replace(part, now, successor or 0) if body else _commit(part, known, now)
     if body and now.extra.get("tried") == digest(body):
         return Plan(Verb.FROZEN, reason=not_taken(part, now.projection))
     if body:
-        return Plan(Verb.UPDATE, [_step(part, "update", now, body)])
-    return _commit(part, now)
+        return Plan(Verb.UPDATE, [_step(part, "update", now, {**body, **_reopening(part)})])
+    return _commit(part, known, now)
 
 
-def _commit(part: Part, now: Found) -> Plan:
+def _commit(part: Part, known: TargetObject | None, now: Found) -> Plan:
     """Marked as exported while it is a draft: nobody must export what the source pays."""
     if now.status in REFUSED:
         return Plan(Verb.FROZEN, reason=_refused(part, now))
@@ -58,7 +63,30 @@ def _commit(part: Part, now: Found) -> Plan:
         return Plan(Verb.UPDATE, [_step(part, "submit", now)])
     if now.status == "pending_approval" and state == EndState.APPROVED:
         return Plan(Verb.UPDATE, [_step(part, "approve", now)])
-    return Plan(Verb.NONE)
+    return _close_orders(part, known)
+
+
+def _close_orders(part: Part, known: TargetObject | None) -> Plan:
+    """The last invoice of an order that is done at the source closes it; one step an order, once after each write."""
+    reached = known.step_reached if known else None
+    orders = sorted(part.frozen.get("done_orders", {}))
+    if reached is None or not orders:
+        return Plan(Verb.NONE)
+    last = reached.removeprefix(CLOSE_ORDER)
+    left = orders[orders.index(last) + 1 :] if last in orders else orders
+    steps = [_closing(part, order) for order in left]
+    return Plan(Verb.UPDATE if steps else Verb.NONE, steps)
+
+
+def _closing(part: Part, order: str) -> Step:
+    return Step(
+        name=f"{CLOSE_ORDER}{order}",
+        part=part.name,
+        method="PUT",
+        resource=f"{purchase_orders.RESOURCE}/{order}/close",
+        target_id=order,
+        body={"invoiced": part.frozen["done_orders"][order]},
+    )
 
 
 def _was_replaced(known: TargetObject | None, now: Found) -> bool:
@@ -108,7 +136,13 @@ def _stuck(part: Part, now: Found, why: str) -> Reason:
 
 def _create(part: Part, successor: int, options: CoupaOptions, settings: Settings) -> Step:
     number = numbered(part.wanted["header"]["invoice-number"], successor)
-    return _step(part, "create", None, _body(part, None, options, settings, number=number))
+    body = _body(part, None, options, settings, number=number)
+    return _step(part, "create", None, {**body, **_reopening(part)})
+
+
+def _reopening(part: Part) -> dict[str, list[str]]:
+    orders = sorted(part.frozen.get("done_orders", {}))
+    return {REOPEN_ORDERS: orders} if orders else {}
 
 
 def _step(part: Part, name: str, now: Found | None, body: Json | None = None) -> Step:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from connector.domain.digest import digest
+from connector.domain.documents.common import Coding
 from connector.domain.documents.invoice import Invoice, InvoiceLine, InvoiceStatus, InvoiceType, LinkStrength, TaxStatus
 from connector.domain.documents.money import round_amount
 from connector.domain.identity import Entity, EntityRef
@@ -123,7 +124,10 @@ def render(r: Rendering, invoice: Invoice) -> Rendered:
         r.stamp,
         known.generation + 1 if known else 0,
     )
-    frozen = {line.line_id: freeze(line.accounting, _item(line)) for line in invoice.lines}
+    frozen = {
+        "lines": {line.line_id: freeze(_coding(r, line), _item(line)) for line in invoice.lines},
+        "done_orders": _done_orders(r, invoice),
+    }
     part = Part(PART, key, r.stamp, wanted, _measure(invoice, wanted, negative), frozen=frozen)
     return Rendered(parts=[part], findings=r.findings)
 
@@ -210,6 +214,26 @@ def _item(line: InvoiceLine) -> str | None:
     return line.item.buyer_id if line.item else None
 
 
+def _coding(r: Rendering, line: InvoiceLine) -> list[Coding]:
+    return r.frozen_coding(PART, line.line_id, line.accounting, _item(line))
+
+
+def _done_orders(r: Rendering, invoice: Invoice) -> dict[str, Json]:
+    """Orders that the lines are matched with and that are done at the source: a late invoice reopens them, and closes
+    them again. By id, with the amounts the source has invoiced by line."""
+    refs = {order_ref(r, line) for line in invoice.lines}
+    orders = [order for ref in refs if ref is not None and (order := r.lookup.link(ref)) is not None]
+    return {order.target_id: order.frozen["done"] for order in orders if order.frozen.get("done") is not None}
+
+
+def order_ref(r: Rendering, line: InvoiceLine) -> EntityRef | None:
+    """The order a line is matched with: only a link of strength `line` with a quantity counts."""
+    link = line.order_link
+    if link.strength is not LinkStrength.LINE or line.quantity is None or not link.order_id or not link.line_id:
+        return None
+    return EntityRef(r.wanted.source, Entity.PURCHASE_ORDER, link.order_id)
+
+
 def _lines(r: Rendering, invoice: Invoice, negative: bool) -> Iterator[Mapping[str, Any]]:
     for position, line in enumerate(invoice.lines, 1):
         field = f"lines[{line.line_number or position}]"
@@ -227,7 +251,7 @@ def _lines(r: Rendering, invoice: Invoice, negative: bool) -> Iterator[Mapping[s
 def _line(
     r: Rendering, invoice: Invoice, line: InvoiceLine, net: Decimal, negative: bool, field: str
 ) -> Mapping[str, Any]:
-    coding = r.frozen_coding(PART, line.line_id, line.accounting, _item(line))
+    coding = _coding(r, line)
     text = line.description or (line.item.name if line.item else None) or invoice.description or "Invoice line"
     backing = _backing(r, line, net, invoice.currency, field)
     fields = r.coding_fields(coding, field)
@@ -260,11 +284,10 @@ def _amounts(backing: Mapping[str, Any], net: Decimal, negative: bool) -> dict[s
 
 
 def _backing(r: Rendering, line: InvoiceLine, net: Decimal, currency: str, field: str) -> dict[str, Any]:
-    """The order line an invoice line is matched with: only a link of strength `line` with a quantity counts."""
-    link = line.order_link
-    if link.strength is not LinkStrength.LINE or line.quantity is None or not link.order_id or not link.line_id:
+    """The order line an invoice line is matched with, and what the match needs of it."""
+    ref, link = order_ref(r, line), line.order_link
+    if ref is None or line.quantity is None or link.line_id is None:
         return {}
-    ref = EntityRef(r.wanted.source, Entity.PURCHASE_ORDER, link.order_id)
     order = r.lookup.link(ref)
     order_line = order.sub_ids.get(link.line_id) if order else None
     if order is None or order_line is None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from connector.domain.digest import digest
+from connector.domain.documents.common import Coding
 from connector.domain.documents.money import round_amount, spread
 from connector.domain.documents.purchase_order import LineKind, OrderLifecycle, OrderLine, PurchaseOrder
 from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Plan, Rendered, Step, Verb
@@ -25,7 +26,6 @@ from .values import (
     accounts_shown,
     custom,
     day_of_instant,
-    decimal,
     differences,
     inner,
     instant,
@@ -46,6 +46,8 @@ QUANTITY_LINE, AMOUNT_LINE = "OrderQuantityLine", "OrderAmountLine"
 CANCELLED = frozenset(("cancelled", "canceled"))
 """Coupa's documents spell it both ways."""
 CLOSED = frozenset(("closed", "soft_closed"))
+SLACK = Decimal("0.05")
+"""How far a line's invoices may stay below its part of the order's amount: each of them is rounded by itself."""
 
 FIELDS: list[Any] = [
     "id", "po_number", "status", "exported", "version", "transmission_method_override",
@@ -77,8 +79,7 @@ def render(r: Rendering, order: PurchaseOrder) -> Rendered:
         return Rendered(parts=r.gone())
     supplier = r.supplier(order.supplier)
     po_number = r.key(r.options.po_number, order.order_number, NUMBER_LIMIT, "po-number")
-    lines = list(_lines(r, order))
-    codings = {line.source.line_id: freeze(line.source.accounting, line.source.item.buyer_id) for line in lines}
+    lines, done = list(_lines(r, order)), _is_done(order)
     wanted = {
         "header": {
             "po-number": po_number,
@@ -91,7 +92,8 @@ def render(r: Rendering, order: PurchaseOrder) -> Rendered:
         },
         "stamp": r.stamp,
         "lines": {line.source.line_id: line.wanted for line in lines},
-        "state": "closed" if _is_done(order) else "issued",
+        "state": "closed" if done else "issued",
+        "invoiced": {line.source.line_id: plain(_invoiced(line)) for line in lines} if done else {},
         "exported": True,
     }
     measure = Measure(
@@ -100,7 +102,11 @@ def render(r: Rendering, order: PurchaseOrder) -> Rendered:
         lines=len(lines),
         references=_references(wanted),
     )
-    part = Part(PART, natural_key(po_number), r.stamp, wanted, measure, frozen=codings)
+    frozen = {
+        "lines": {line.source.line_id: freeze(line.coding, line.source.item.buyer_id) for line in lines},
+        "done": wanted["invoiced"] if done else None,
+    }
+    part = Part(PART, natural_key(po_number), r.stamp, wanted, measure, frozen=frozen)
     return Rendered(parts=[part], findings=r.findings)
 
 
@@ -130,6 +136,16 @@ class _Line:
     wanted: Mapping[str, Any]
     net: Decimal
     """What Coupa computes from price and quantity."""
+    coding: Sequence[Coding]
+    """The accounting it is written with."""
+
+
+def _invoiced(line: _Line) -> Decimal:
+    """The part of the line's amount that the source has invoiced; all of it where the source does not say how much."""
+    ordered, invoiced = line.source.quantity, line.source.invoiced_quantity
+    if not ordered or invoiced is None:
+        return line.net
+    return min(line.net, round(line.net * invoiced / ordered, 2))
 
 
 def _lines(r: Rendering, order: PurchaseOrder) -> Iterator[_Line]:
@@ -182,7 +198,7 @@ def _line(r: Rendering, line: OrderLine, net: Decimal, currency: str) -> _Line:
         "custom": r.coding_fields(coding, field),
     }
     if not is_quantity:
-        return _Line(line, {**wanted, "price": plain(net)}, net)
+        return _Line(line, {**wanted, "price": plain(net)}, net, coding)
     assert line.quantity is not None
     own = None if line.price is None or line.price_includes_vat else line.price / line.price_base
     price = price_for(net, line.quantity, own, currency, r.settings.price_places)
@@ -196,7 +212,9 @@ def _line(r: Rendering, line: OrderLine, net: Decimal, currency: str) -> _Line:
             field=f"{field}.net_amount",
         )
     unit = r.unit(line.unit, f"{field}.unit")
-    return _Line(line, {**wanted, "price": plain(price), "quantity": plain(line.quantity), "uom": unit}, computed)
+    return _Line(
+        line, {**wanted, "price": plain(price), "quantity": plain(line.quantity), "uom": unit}, computed, coding
+    )
 
 
 def _ship_to_address(r: Rendering) -> str:
@@ -260,14 +278,8 @@ def found(row: Json, settings: Settings) -> Found:
             "children": {key: {"shares": share_ids(line)} for key, line in by_key.items()},
             "types": {key: line.get("type") for key, line in by_key.items()},
             "invoiced": {key: number(line.get("invoiced")) for key, line in by_key.items()},
-            "all_invoiced": all(_is_invoiced(line) for line in lines),
         },
     )
-
-
-def _is_invoiced(line: Json) -> bool:
-    """In Coupa itself: a closed order takes no further invoices, and those that are still to come are at the source."""
-    return (decimal(line.get("invoiced")) or ZERO) >= (decimal(line.get("total")) or ZERO)
 
 
 def _line_key(line: Json, settings: Settings) -> str:
@@ -316,9 +328,17 @@ def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Setting
         return Plan(Verb.UPDATE, [_step(part, "mark-exported", now)])
     if now.status == "draft":
         return Plan(Verb.UPDATE, [_step(part, "issue", now)])
-    if part.wanted["state"] == "closed" and now.status not in CLOSED and now.extra["all_invoiced"]:
-        return Plan(Verb.CLOSE, [_step(part, "close", now)])
+    if part.wanted["state"] == "closed" and now.status not in CLOSED:
+        closes = options.close_orders == "as-source" or has_all_invoices(now, part.wanted["invoiced"])
+        return Plan(Verb.CLOSE, [_step(part, "close", now)]) if closes else Plan(Verb.NONE)
     return Plan(Verb.NONE)
+
+
+def has_all_invoices(now: Found, invoiced: Json) -> bool:
+    """Whether Coupa has invoices for what the source has invoiced: a closed order takes no more of them. The last one
+    to come closes it."""
+    shown = now.extra["invoiced"]
+    return all(Decimal(shown.get(line_id) or 0) + SLACK >= Decimal(amount) for line_id, amount in invoiced.items())
 
 
 def _take_back(part: Part, now: Found | None) -> Plan:

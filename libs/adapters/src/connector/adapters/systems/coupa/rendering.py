@@ -228,7 +228,7 @@ class Rendering:
         """The coding a line was first written with, as long as nothing that decides it has changed on the line itself:
         a new account in the item's master data does not recode written documents."""
         known = self.known(part)
-        kept = (known.frozen.get(line) if known else None) or {}
+        kept = (known.frozen.get("lines", {}).get(line) if known else None) or {}
         if item is None or kept.get("decided_by") != _decides(coding, item):
             return list(coding)
         return [Coding.model_validate(row) for row in kept["coding"]]

@@ -144,6 +144,9 @@ class CoupaOptions(_Closed):
     match_type: Literal["2-way", "none"] = "2-way"
     """3-way matching would wait for receipts, and none are sent."""
     orders: Literal["open-only", "all"]
+    close_orders: Literal["invoiced", "as-source"] = "invoiced"
+    """When orders that are done at the source are closed: once Coupa has the invoices of all their lines, or at once,
+    for sources that do not link invoices to order lines."""
     invoice_end_state: EndState
     settlement: Literal["source"] | None = None
     """`source` confirms that Coupa neither pays nor exports what is mirrored; without it invoices stay drafts."""

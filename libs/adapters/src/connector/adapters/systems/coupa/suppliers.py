@@ -113,8 +113,6 @@ def same(part: Part, candidate: Found, options: CoupaOptions) -> Reason | None:
     """A number counts under a declared authority, a name with the same country and one more key; and nothing may
     contradict."""
     ours, theirs = part.wanted["fields"] | part.wanted["once"], candidate.projection["fields"]
-    if candidate.stamp is not None and candidate.stamp != part.stamp:
-        return _not_linked(part, candidate, f"it is linked to {candidate.stamp}")
     for name, mine, other in _identifiers(ours, theirs):
         if mine and other and mine != other:
             return _not_linked(part, candidate, f"their {name} differ ({mine}, {other})")
@@ -167,6 +165,8 @@ def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Setting
         fields = {name: value for name, value in fields.items() if value is not None}
         body = {**_defaults(options), **_as_sent(fields), "custom-fields": {settings.stamp_field: part.stamp}}
         return Plan(Verb.CREATE, [_step(part, "create", None, body)])
+    if now.stamp not in (None, part.stamp):
+        return Plan(Verb.NONE)  # several accounts are one supplier here: the one it is marked with owns its fields
     body = _changes(part, now, settings)
     if body and now.extra.get("tried") == digest(body):
         return Plan(Verb.FROZEN, reason=not_taken(part, now.projection))
@@ -174,7 +174,7 @@ def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Setting
 
 
 def _inactivate(part: Part, now: Found | None) -> Plan:
-    if now is None or now.status == "inactive":
+    if now is None or now.status == "inactive" or now.stamp not in (None, part.stamp):
         return Plan(Verb.NONE)
     return Plan(Verb.CLOSE, [_step(part, "inactivate", now, {"status": "inactive"})])
 

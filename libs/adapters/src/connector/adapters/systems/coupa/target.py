@@ -50,6 +50,15 @@ _RESOURCES: Mapping[str, _Resource] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What every write of one step carries."""
+
+    before_send: BeforeSend
+    traffic: TrafficClass
+    flow: FlowId
+
+
 class CoupaTarget:
     """See `connector.domain.ports.target.Target`."""
 
@@ -155,29 +164,61 @@ class CoupaTarget:
         self, steps: Sequence[Step], before_send: BeforeSend, traffic: TrafficClass, flow: FlowId
     ) -> Sequence[Outcome]:
         (step,) = steps
-        resource = step.resource.partition("/")[0]
-        query = {"exported": "true"} if step.name == "mark-exported" else None
+        writing = _Writing(before_send, traffic, flow)
         try:
-            row = await self._client.write(
-                step.method,
-                step.resource,
-                step.body,
-                _RESOURCES[resource].fields,
-                traffic,
-                query=query,
-                before_send=before_send,
-                flow=flow,
-            )
+            if step.name.startswith(invoice_plans.CLOSE_ORDER):
+                await self._close_order(step, writing)
+                return [Outcome(OutcomeKind.DONE)]
+            return [Outcome(OutcomeKind.DONE, found=await self._carry_out(step, writing))]
         except VendorError as error:
             return [_failed(step, error)]
-        return [Outcome(OutcomeKind.DONE, found=None if row is None else self._shown(step, resource, row))]
 
-    def _shown(self, step: Step, resource: str, row: Row) -> Found:
+    async def _carry_out(self, step: Step, writing: _Writing) -> Found | None:
         """The echo, usable as read-back; it remembers what was sent, so that what Coupa ignores is not sent forever."""
-        found = self._found(resource, row)
-        if step.body is None:
-            return found
-        return replace(found, extra={**found.extra, "tried": digest(step.body)})
+        body = None if step.body is None else dict(step.body)
+        if body is not None:
+            await self._reopen_orders(body.pop(invoice_plans.REOPEN_ORDERS, ()), writing)
+        row = await self._write(step.method, step.resource, body, writing, exported=step.name == "mark-exported")
+        if row is None:
+            return None
+        found = self._found(_resource(step.resource), row)
+        return found if body is None else replace(found, extra={**found.extra, "tried": digest(body)})
+
+    async def _write(
+        self, method: str, path: str, body: Json | None, writing: _Writing, *, exported: bool = False
+    ) -> Row | None:
+        return await self._client.write(
+            method,
+            path,
+            body,
+            _RESOURCES[_resource(path)].fields,
+            writing.traffic,
+            query={"exported": "true"} if exported else None,
+            before_send=writing.before_send,
+            flow=writing.flow,
+        )
+
+    async def _reopen_orders(self, orders: Sequence[str], writing: _Writing) -> None:
+        if not orders:
+            return
+        for order, now in (await self.read(purchase_orders.RESOURCE, orders, writing.traffic)).items():
+            if now.status == "soft_closed":
+                await self._write("PUT", f"{purchase_orders.RESOURCE}/{order}/reopen", None, writing)
+
+    async def _close_order(self, step: Step, writing: _Writing) -> None:
+        """Close an order that is done at the source, if this invoice was the last that Coupa lacked."""
+        assert step.target_id is not None
+        assert step.body is not None
+        shown = await self.read(purchase_orders.RESOURCE, [step.target_id], writing.traffic)
+        now = shown.get(step.target_id)
+        if now is None or not now.live or now.status in purchase_orders.CLOSED:
+            return
+        if purchase_orders.has_all_invoices(now, step.body["invoiced"]):
+            await self._write(step.method, step.resource, None, writing)
+
+
+def _resource(path: str) -> str:
+    return path.partition("/")[0]
 
 
 def _failed(step: Step, error: VendorError) -> Outcome:

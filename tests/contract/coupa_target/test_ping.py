@@ -1,0 +1,41 @@
+"""What `connector ping` finds out about a connection to Coupa."""
+
+from connector.adapters.clock import SystemClock
+from connector.adapters.http import vendor_http
+from connector.adapters.systems import Check, RoomParts, room
+from tests.contract.coupa_target.coupa import COUPA, OpenGate, Sandbox
+
+
+async def ping(sandbox: Sandbox, token: str | None = None, **settings: str) -> dict[str, Check]:
+    async with vendor_http() as http:
+        gate = OpenGate(token or sandbox.token())
+        parts = RoomParts(COUPA, sandbox.settings(**settings), gate, http, stores={"clock": SystemClock()})
+        return {check.name: check for check in await room("coupa").ping(parts)}
+
+
+async def test_a_connection_with_everything_in_place_passes(sandbox: Sandbox) -> None:
+    found = await ping(sandbox)
+    assert [check for check in found.values() if not check.passed] == []
+    assert {"token", "right to read invoices", "custom field erp-source-id of purchase_orders", "clock"} <= set(found)
+
+
+async def test_a_refused_token_is_told_first_and_alone(sandbox: Sandbox) -> None:
+    found = await ping(sandbox, token="stale")
+    assert list(found) == ["token"]
+    assert not found["token"].passed
+
+
+async def test_a_missing_scope_names_itself(sandbox: Sandbox) -> None:
+    sandbox.act("create_oauth_client", client_id="narrow", client_secret="s", scopes=["core.common.read"])
+    narrow = Sandbox(
+        sandbox.base_url,
+        sandbox.control_url,
+        {**sandbox.credentials, "client_id": "narrow", "client_secret": "s", "scopes": ["core.common.read"]},
+    )
+    found = await ping(sandbox, token=narrow.token())
+    assert "core.invoice.read" in (found["right to read invoices"].fix or "")
+
+
+async def test_a_custom_field_that_is_not_set_up_is_found_before_the_first_write(sandbox: Sandbox) -> None:
+    found = await ping(sandbox, stamp_field="erp-nothing")
+    assert not found["custom field erp-nothing of suppliers"].passed
