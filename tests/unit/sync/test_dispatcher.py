@@ -394,3 +394,16 @@ async def test_a_number_held_by_another_document_of_ours_is_taken_over_once_that
         assert (w.state("old"), w.state("new")) == (State.SYNCED, State.SYNCED)
         (live,) = w.vendor.live(ORDERS, "PO-1")
         assert live.stamp == ref("new").key
+
+
+@virtually
+async def test_a_target_that_is_away_when_references_are_looked_for_costs_nobody_the_hold() -> None:
+    async with writer(options={"map_accounts": True}) as w:
+        w.configuration.apply(mappings={(FLOW, "gl"): {"4000": MappingEntry("6000", "1")}})
+        await w.take(record(order()))
+        await asyncio.sleep(30)
+        assert w.codes() == ["account-not-in-target"]
+        w.vendor.reads_fail = 1
+        await asyncio.sleep(61)
+        assert w.vendor.reads_fail == 0
+        assert [hold.epoch for hold in w.tables.epochs.values()] == [1]

@@ -10,7 +10,9 @@ from connector.domain.ports.clock import Clock, Randomness, Signal, Spawner, Tas
 from connector.domain.ports.configuration import Configuration, Flow, FlowState, Snapshot
 from connector.domain.ports.dispatch import Dispatch, DueRow
 from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Epochs, Hold
+from connector.domain.ports.gate import GateError
 from connector.domain.ports.references import References
+from connector.domain.vendor_error import VendorError
 
 from .carrying import Carrier
 from .examining import Examiner
@@ -162,7 +164,10 @@ class Dispatcher:
                 for key in waited:
                     codes[key.kind].add(key.code)
                 target = self.target_of(flows[0], snapshot.connections[self.connection])
-                entries = await read_target_references(self.connection, target, codes, TrafficClass.CATCH_UP)
+                try:
+                    entries = await read_target_references(self.connection, target, codes, TrafficClass.CATCH_UP)
+                except (VendorError, GateError):
+                    continue  # the target is away: no reason to give up the hold
                 await self.references.upsert(entries)
 
     async def _claim(self, hold: Hold) -> bool:
