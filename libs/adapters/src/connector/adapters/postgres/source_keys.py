@@ -110,7 +110,7 @@ _FINISH = text(
            uses = coalesce(string_to_array(nullif(f.uses, ''), ','), '{}'),
            missing = f.missing,
            claimed_epoch = null, attempts = 0, error = null, failed_since = null,
-           deleted_hint = case when k.generation = f.generation then false else k.deleted_hint end,
+           deleted_hint = k.deleted_hint and (f.missing or k.generation <> f.generation),
            due = case when k.generation = f.generation then null else k.due end,
            first_due = case when k.generation = f.generation then null else k.first_due end
       from unnest(cast(:entities as text[]), cast(:ids as text[]), cast(:generations as bigint[]),
