@@ -212,10 +212,12 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One step's result. `found` is the object as the answer showed it, where it did (also usable as the read-back)."""
+    """One step's result. `found` is the object as the answer showed it, where it did (also usable as the read-back, unless
+    `incomplete`: then the answer told no more than which object it is, and it is read)."""
 
     kind: OutcomeKind
     found: Found | None = None
+    incomplete: bool = False
     reason: Reason | None = None
     retry_after_s: float | None = None
     status: int | None = None

@@ -191,6 +191,8 @@ class Carrier:
         work.looked_up.discard(part.name)
         if outcome.found is not None:
             work.store(part, outcome.found, written=False, step=step.name)
+            if outcome.incomplete:
+                work.found.pop(part.name)
         elif part.name in work.objects:
             work.reached(part.name, step.name)
 

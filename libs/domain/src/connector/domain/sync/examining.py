@@ -182,10 +182,22 @@ def _another(question: _Question, stamp: str) -> EntityRef | None:
 
 def _by_rules(part: Part, hits: Sequence[Found], target: Target, work: Work, otherwise: Reason) -> Adopted | Reason:
     live = [found for found in hits if found.live]
+    if len(live) > 1 and all(found.stamp is None for found in live):
+        return _ambiguous(part, live)
     if len(live) != 1:
         return otherwise
     against = target.same(part, live[0], work.flow.options)
     return Adopted(live[0], "rules of the flow") if against is None else against
+
+
+def _ambiguous(part: Part, live: Sequence[Found]) -> Reason:
+    ids = sorted(found.target_id for found in live)
+    return Reason(
+        code="ambiguous-in-target",
+        message=f"More than one object there may be {part.stamp}: {', '.join(ids)}.",
+        fix=f"Merge them in the target, or choose one: connector link {part.stamp} <its id>.",
+        field=part.name,
+    )
 
 
 def _close_open_calls(work: Work) -> None:

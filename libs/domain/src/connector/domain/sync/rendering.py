@@ -66,8 +66,9 @@ class Renderer:
                 work.judge(judgement)
         todo = [work for work in works if work.judgement is None]
         await self._render_all(todo)
-        missed = await self._read_missing([work for work in todo if work.judgement is None])
-        await self._render_all(missed)
+        asked: set[ReferenceKey] = set()
+        while missed := await self._read_missing([work for work in todo if work.judgement is None], asked):
+            await self._render_all(missed)
         for work in todo:
             if work.judgement is None and (judgement := after_rendering(work)) is not None:
                 work.judge(judgement)
@@ -117,18 +118,20 @@ class Renderer:
             entries = await self._references.read(references)
             self._answers.references.update({key: entries.get(key) for key in references})
 
-    async def _read_missing(self, works: Sequence[Work]) -> list[Work]:
-        """Before a missing reference of the target becomes a reason, the target itself is asked for it once."""
+    async def _read_missing(self, works: Sequence[Work], asked: set[ReferenceKey]) -> list[Work]:
+        """Before a missing reference of the target becomes a reason, the target itself is asked for it once; an answer
+        can lead to the next question (an account that needs a cost center)."""
         concerned: list[Work] = []
         codes: defaultdict[str, set[str]] = defaultdict(set)
         for work in works:
-            keys = self._missing_in_target(work)
+            keys = [key for key in self._missing_in_target(work) if key not in asked]
             for key in keys:
                 codes[key.kind].add(key.code)
             if keys:
                 concerned.append(work)
         if not concerned:
             return []
+        asked |= {ReferenceKey(self._connection, kind, code) for kind, named in codes.items() for code in named}
         try:
             entries = await read_target_references(
                 self._connection, self._target(concerned[0]), codes, concerned[0].due.traffic
