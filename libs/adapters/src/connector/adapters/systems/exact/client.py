@@ -7,6 +7,7 @@ expanded collections as lists.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,9 +18,10 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from connector.adapters.http import VendorAnswer, request
+from connector.adapters.http.client import BeforeSend
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.gate import Gate
-from connector.domain.vendor_error import AuthExpired, VendorUnavailable
+from connector.domain.vendor_error import AuthExpired, UnknownOutcome, VendorUnavailable
 
 from .errors import classify, functional_class, message_in
 from .settings import Settings
@@ -30,7 +32,11 @@ KEYS_PER_FILTER = 40
 """Exact: 60 to 80 GUID conditions fit into a URL; 40 leave room for the selection."""
 URL_LIMIT = 6000
 """Exact: characters of a URL, encoded."""
+NOTHING_DONE = (429, 503)
+"""Answers to a write which say that it was not carried out; any other outage may hide that it was."""
 _QUERY_SAFE = "$',()/:=*"
+_NUMBER_MARK = "\ue000number:"  # a private character: no text of a document has it
+_NUMBER = re.compile(f'"{_NUMBER_MARK}(\\d+)"')
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - Exact's milliseconds are wall-clock time dressed as an epoch
 _PADDED = frozenset(
     """
@@ -152,6 +158,31 @@ class ExactClient:
     async def delete(self, endpoint: str, key: str, traffic: TrafficClass) -> None:
         await self.send("DELETE", endpoint, f"{self._root}/{endpoint}({guid(key)})", traffic)
 
+    async def write(
+        self,
+        method: str,
+        endpoint: str,
+        key: str | None,
+        body: Mapping[str, Any] | None,
+        traffic: TrafficClass,
+        *,
+        before_send: BeforeSend,
+        flow: str,
+    ) -> Row:
+        """One write of a document, announced right before it leaves; the row as the answer shows it, empty where it
+        shows none (Exact: PUT and DELETE). Raises UnknownOutcome for an answer that may or may not be Exact's own."""
+        url = f"{self._root}/{endpoint}" + ("" if key is None else f"({guid(key)})")
+        try:
+            answer = await self.send(method, endpoint, url, traffic, body, before_send=before_send, flow=flow)
+            if not answer.body.strip():
+                return {}
+            rows = _unwrap(answer).rows
+        except VendorUnavailable as error:
+            if error.status is None or error.status in NOTHING_DONE:
+                raise
+            raise UnknownOutcome(error.message, status=error.status, request_id=error.request_id) from error
+        return rows[0] if rows else {}
+
     async def me(self, traffic: TrafficClass) -> Row:
         """Who the token belongs to. Exact does not count this call."""
         query = Query("current/Me", ("UserID", "UserName", "CurrentDivision", "ServerUtcOffset"))
@@ -168,23 +199,38 @@ class ExactClient:
         return _says_true(_parse(answer))
 
     async def send(
-        self, method: str, endpoint: str, url: str, traffic: TrafficClass, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        endpoint: str,
+        url: str,
+        traffic: TrafficClass,
+        body: Mapping[str, Any] | None = None,
+        *,
+        before_send: BeforeSend | None = None,
+        flow: str = "",
     ) -> VendorAnswer:
         """One request through the gate, a refused token tried once more. Raises GateError or VendorError."""
         try:
-            return await self._send_once(method, endpoint, url, traffic, body)
+            return await self._send_once(method, endpoint, url, traffic, body, before_send, flow)
         except AuthExpired:
-            return await self._send_once(method, endpoint, url, traffic, body)
+            return await self._send_once(method, endpoint, url, traffic, body, before_send, flow)
 
     async def _send_once(
-        self, method: str, endpoint: str, url: str, traffic: TrafficClass, body: Mapping[str, Any] | None
+        self,
+        method: str,
+        endpoint: str,
+        url: str,
+        traffic: TrafficClass,
+        body: Mapping[str, Any] | None,
+        before_send: BeforeSend | None,
+        flow: str,
     ) -> VendorAnswer:
         headers = {"Accept": "application/json"}
         content = None
         if body is not None:
             headers |= {"Content-Type": "application/json", "Prefer": "return=representation"}
-            content = json.dumps(body).encode()
-        async with self._gate.call(self._connection, traffic, endpoint=endpoint) as call:
+            content = dumped(body)
+        async with self._gate.call(self._connection, traffic, endpoint=endpoint, flow=flow) as call:
             answer = await request(
                 self._http,
                 method,
@@ -192,12 +238,27 @@ class ExactClient:
                 headers={**headers, **call.authorization},
                 content=content,
                 deadline_s=self._settings.call_deadline_s,
+                before_send=before_send,
             )
             call.learn(answer.status, answer.headers)
         error = classify(answer)
         if error is not None:
             raise error
         return answer
+
+
+def dumped(body: Mapping[str, Any]) -> bytes:
+    """JSON with decimals as numbers of the same digits: a float would not keep them."""
+    numbers: list[str] = []
+
+    def number(value: object) -> str:
+        if not isinstance(value, Decimal):
+            raise TypeError(f"{type(value).__name__} is no JSON")
+        numbers.append(f"{value:f}")
+        return f"{_NUMBER_MARK}{len(numbers) - 1}"
+
+    text = json.dumps(body, default=number, ensure_ascii=False)
+    return _NUMBER.sub(lambda found: numbers[int(found[1])], text).encode()
 
 
 def _parse(answer: VendorAnswer) -> Any:

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from connector.adapters.systems import FlowKind
+from connector.domain.identity import Entity
 from connector.domain.ports.source import JobKind
 
+from .options import TABLES, BaswareExactOptions
 from .settings import SECRETS, Settings
 from .translate import TRANSLATIONS
 from .webhook import Recipient, notices
@@ -13,8 +16,20 @@ if TYPE_CHECKING:
     from connector.adapters.systems import Check, RoomParts
 
     from .source import ExactSource
+    from .target import ExactTarget
 
 SYSTEM = "exact"
+FLOWS = (
+    FlowKind(
+        name="basware-exact",
+        source="basware",
+        target=SYSTEM,
+        entities=frozenset((Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)),
+        options=BaswareExactOptions,
+        tables=TABLES,
+        feedback=True,
+    ),
+)
 
 
 def jobs(settings: Settings) -> Sequence[JobKind]:
@@ -37,6 +52,13 @@ def source(parts: "RoomParts") -> "ExactSource":
     )
 
 
+def target(parts: "RoomParts", flow_kind: str) -> "ExactTarget":
+    from .target import ExactTarget
+
+    stores = parts.stores
+    return ExactTarget(parts.settings, parts.connection, parts.gate, parts.http, stores["blobs"], stores["clock"])
+
+
 def webhook(settings: Settings, secrets: Mapping[str, str]) -> Recipient:
     previous = secrets.get("webhook_secret_previous")
     return Recipient(
@@ -53,4 +75,16 @@ async def ping(parts: "RoomParts") -> "Sequence[Check]":
     return await ping(parts)
 
 
-__all__ = ["SECRETS", "SYSTEM", "TRANSLATIONS", "Settings", "jobs", "notices", "ping", "source", "webhook"]
+__all__ = [
+    "FLOWS",
+    "SECRETS",
+    "SYSTEM",
+    "TRANSLATIONS",
+    "Settings",
+    "jobs",
+    "notices",
+    "ping",
+    "source",
+    "target",
+    "webhook",
+]

@@ -1,6 +1,8 @@
 """Exact's code tables -> Reference. The reader puts the kind beside the row."""
 
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 
 from connector.domain.documents.envelope import SourceDocument
 from connector.domain.documents.reference import Reference, ReferenceKind
@@ -42,29 +44,33 @@ ATTRIBUTES: Mapping[ReferenceKind, Mapping[str, str]] = {
 
 def translate_reference(source: SourceDocument, record: Json) -> Translated:
     kind, _, code = source.native_id.partition("/")
-    reference_kind = ReferenceKind(kind)
-    attributes: dict[str, str | None] = {
-        ours: as_text(record[theirs])
-        for theirs, ours in ATTRIBUTES.get(reference_kind, {}).items()
-        if record.get(theirs) is not None
-    }
-    if reference_kind is ReferenceKind.VAT_CODE:
-        rate = percent(record.get("Percentage"), source.resolved)
-        attributes["rate"] = None if rate is None else f"{rate:f}"
-    reference = Reference(
-        kind=reference_kind,
-        code=code,
-        name=record.get("Description") or None,
-        active=is_active(record, source),
-        source_id=record.get("ID"),
-        attributes=attributes,
-    )
+    rate = percent(record.get("Percentage"), source.resolved)
+    reference = reference_of(ReferenceKind(kind), code, record, rate, source.read_at.date())
     return Translated(
         reference,
         company=str(record["Division"]) if record.get("Division") else None,
         native_number=code,
         native_version=record.get("Modified"),
         modified_at=instant(record.get("Modified")),
+    )
+
+
+def reference_of(kind: ReferenceKind, code: str, record: Json, rate: Decimal | None, today: date) -> Reference:
+    """One row of a code table, as Exact stood on that day; `rate` is a VAT code's, in per cent."""
+    attributes: dict[str, str | None] = {
+        ours: as_text(record[theirs])
+        for theirs, ours in ATTRIBUTES.get(kind, {}).items()
+        if record.get(theirs) is not None
+    }
+    if kind is ReferenceKind.VAT_CODE:
+        attributes["rate"] = None if rate is None else f"{rate:f}"
+    return Reference(
+        kind=kind,
+        code=code,
+        name=record.get("Description") or None,
+        active=is_active(kind, record, today),
+        source_id=record.get("ID"),
+        attributes=attributes,
     )
 
 
@@ -75,11 +81,11 @@ def as_text(value: object) -> str:
     return text[:10] if text.endswith("T00:00:00") else text
 
 
-def is_active(record: Json, source: SourceDocument) -> bool:
+def is_active(kind: ReferenceKind, record: Json, today: date) -> bool:
     """Exact: blocked, or past its EndDate (which on a financial period is only its last day)."""
     if record.get("IsBlocked"):
         return False
-    if source.native_id.startswith("period/"):
+    if kind is ReferenceKind.PERIOD:
         return True
     end = day(record.get("EndDate"))
-    return end is None or source.read_at.date() <= end
+    return end is None or today <= end
