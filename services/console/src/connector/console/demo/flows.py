@@ -21,10 +21,12 @@ class Connecting:
 
 @dataclass(frozen=True, slots=True)
 class DemoFlow:
-    """`connect` is given the story's facts and what each sandbox printed when it started, by system; `caller` names the
-    connection that made a request, from the system and the request's path (None: none of a document's)."""
+    """`services` are those it runs through. `connect` is given the story's facts and what each sandbox printed when it
+    started, by system; `caller` names the connection that made a request, from the system and the request's path (None:
+    none of a document's)."""
 
     name: str
+    services: Sequence[str]
     connect: Callable[[Mapping[str, Any], Mapping[str, Json]], Connecting]
     caller: Callable[[str, str], str | None]
 
@@ -134,8 +136,12 @@ def _exact_coupa_caller(system: str, path: str) -> str | None:
     return "coupa" if path.startswith("/api/") else None
 
 
+SHARED = ("ingest", "poller", "mapper")
 FLOWS: Mapping[str, DemoFlow] = {
-    flow.name: flow for flow in (DemoFlow("exact-coupa", _exact_coupa, _exact_coupa_caller),)
+    flow.name: flow
+    for flow in (
+        DemoFlow("exact-coupa", (*SHARED, "exact-fetcher", "coupa-writer"), _exact_coupa, _exact_coupa_caller),
+    )
 }
 
 

@@ -26,7 +26,7 @@ from connector.adapters.systems import names
 from connector.console.demo.flows import Connecting, DemoFlow
 from connector.console.output import Failed
 from connector.console.processes import Processes, Spec, module
-from connector.console.services import Platform, local_platform, service, service_names
+from connector.console.services import Platform, local_platform, service
 from connector.domain.ports.log import catalogue
 from connector.sandbox.demo import SYSTEMS, ControlPort
 
@@ -102,7 +102,7 @@ async def stage(flow: DemoFlow, *, seed: int, say: Say, build: Path = BUILD) -> 
         with environment({**platform.environment, "KAFKA_TOPIC_PREFIX": own, "KAFKA_GROUP_PREFIX": own}):
             settings = KafkaSettings(bootstrap_servers=platform.kafka_bootstrap)
             await asyncio.to_thread(apply_topics, settings, catalogue(names()))
-            for name in service_names():
+            for name in flow.services:
                 processes.start(service(name, platform))
             addresses = {system: await _printed(processes, system) for system in SYSTEMS[flow.name]}
             async with httpx.AsyncClient(trust_env=False) as client, runtime("console") as run:

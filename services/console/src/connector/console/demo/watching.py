@@ -64,7 +64,7 @@ async def look(stage: Stage, since: datetime) -> Unsettled:
     for port in stage.sandboxes.values():
         counters = (await port.store()).get("counters") if "client_secret" in port.credentials else None
         pending += sum(one.get("webhooks", {}).get("pending", 0) for one in counters or ())
-    behind = await asyncio.to_thread(lag, kafka_settings(), _groups())
+    behind = await asyncio.to_thread(lag, kafka_settings(), groups(stage))
     query = text(
         """
         select (select count(*) from source_key where due is not null),
@@ -77,8 +77,9 @@ async def look(stage: Stage, since: datetime) -> Unsettled:
     return Unsettled(pending, sum(behind.values()), keys, sweeps, rows)
 
 
-def _groups() -> Mapping[str, Sequence[str]]:
-    return consumer_groups()
+def groups(stage: Stage) -> Mapping[str, Sequence[str]]:
+    """The consumer groups of the services that run, with the topics of each."""
+    return {group: topics for group, topics in consumer_groups().items() if group in stage.flow.services}
 
 
 async def _database_now(stage: Stage) -> datetime:
