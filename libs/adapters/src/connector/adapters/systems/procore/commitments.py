@@ -141,7 +141,7 @@ def _part(
     origin = stamp(rendering.ref, project)
     return Part(
         name=part_name(project),
-        natural_key=NaturalKey(resource(COMMITMENTS, place.id), (("origin_id", origin),)),
+        natural_key=NaturalKey(resource(COMMITMENTS, place.id), (("origin_id", origin), ("number", shown))),
         stamp=origin,
         wanted=wanted,
         measure=Measure(net=net, currency=place.currency, lines=len(shares)),

@@ -61,6 +61,17 @@ ITEM_CODES: Mapping[tuple[str, str], tuple[str, str]] = {
 """(field, part of the message) of a refusal -> our code, and what to do."""
 
 
+REQUEST_CODES: Mapping[str, tuple[str, str]] = {
+    "exceeds the remaining amount": (
+        "over-sov",
+        "Raise the order at the source, which raises the commitment, then: connector release.",
+    ),
+    "open billing period": ("no-open-period", "Open a billing period in Procore, then: connector release."),
+    "not active": ("project-closed", "Reopen the project in Procore, or map the cost to another one."),
+}
+"""Part of the message of a refused request -> our code, and what to do."""
+
+
 def classify(answer: VendorAnswer, *, write: bool) -> VendorError | None:
     """The error an answer stands for; None where it is a success."""
     if answer.status < 300:
@@ -127,3 +138,11 @@ def refusal(item: Json) -> Reason:
         if said is not None and text in " ".join(words_of(said)):
             return Reason(code=code, message=f"Procore refused it: {words}.", fix=fix)
     return Reason(code="rejected-by-target", message=f"Procore refused it: {words}.")
+
+
+def refused_request(error: Rejected) -> Reason:
+    """Why Procore refused a request as a whole, in its own words."""
+    for text, (code, fix) in REQUEST_CODES.items():
+        if text in error.message:
+            return Reason(code=code, message=error.message, fix=fix)
+    return Reason(code="rejected-by-target", message=error.message)

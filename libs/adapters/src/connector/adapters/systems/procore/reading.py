@@ -34,8 +34,10 @@ async def look_up(
         if collection == DIRECT_COSTS:
             found |= await _look_up_direct_costs(client, project_id, group, traffic)
             continue
-        reader = read_commitments if collection == COMMITMENTS else read_requisitions
-        shown = await reader(client, project_id, "origin_id", origins, traffic)
+        if collection == COMMITMENTS:
+            found |= await _look_up_commitments(client, project_id, group, traffic)
+            continue
+        shown = await read_requisitions(client, project_id, "origin_id", origins, traffic)
         for key, origin in zip(group, origins, strict=True):
             found[key] = [one for one in shown if one.stamp == origin]
     return found
@@ -75,6 +77,23 @@ async def read_commitments(
     billed = [str(row["id"]) for row in rows if decimal(row.get("total_requisitions_amount"))]
     items = await _billed(client, project_id, billed, traffic) if billed else {}
     return [found_commitment(row, project_id, items) for row in rows]
+
+
+async def _look_up_commitments(
+    client: ProcoreClient, project_id: str, keys: Sequence[NaturalKey], traffic: TrafficClass
+) -> dict[NaturalKey, list[Found]]:
+    """By origin id; where that finds none, whatever has the number. Procore filters by no number: all are listed."""
+    fields = {key: dict(key.fields) for key in keys}
+    shown = await read_commitments(
+        client, project_id, "origin_id", [of["origin_id"] for of in fields.values()], traffic
+    )
+    found = {key: [one for one in shown if one.stamp == of["origin_id"]] for key, of in fields.items()}
+    numbers = {of["number"]: key for key, of in fields.items() if "number" in of and not found[key]}
+    if numbers:
+        for row in await client.rows(f"v1.0/{COMMITMENTS}", {"project_id": project_id}, traffic):
+            if row.get("number") in numbers:
+                found[numbers[row["number"]]].append(found_commitment(row, project_id, {}))
+    return found
 
 
 async def _billed(

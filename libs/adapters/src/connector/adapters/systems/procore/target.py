@@ -1,6 +1,7 @@
 """Procore as a target: renders, looks up, plans and writes commitments, direct costs, requisitions and vendors."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -28,12 +29,12 @@ from connector.domain.ports.target import (
 )
 from connector.domain.reasons import Reason
 from connector.domain.sync.failures import outcome_of
-from connector.domain.vendor_error import VendorError
+from connector.domain.vendor_error import Rejected, VendorError
 
 from .client import ProcoreClient
 from .commitments import found_commitment, plan_commitment, render_commitments
 from .direct_costs import found_direct_cost, plan_direct_cost
-from .errors import refusal
+from .errors import refusal, refused_request
 from .invoices import render_costs
 from .naming import COMMITMENTS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
 from .preparing import Preparation
@@ -121,6 +122,9 @@ class ProcoreTarget:
         method, path, query, body = _request(steps, self._client.company_id)
         try:
             shown, answer = await self._client.write(method, path, query, body, traffic, flow, before_send)
+        except Rejected as error:
+            outcome = replace(outcome_of(error), reason=refused_request(error))
+            return [outcome] * len(steps)
         except VendorError as error:
             return [outcome_of(error)] * len(steps)
         if "/sync" in path:

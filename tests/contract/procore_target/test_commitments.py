@@ -1,0 +1,128 @@
+"""Orders in Procore, over HTTP: what they become, and what stops them."""
+
+from decimal import Decimal
+
+import pytest
+
+from connector.domain.documents.common import Coding
+from connector.domain.documents.purchase_order import OrderLifecycle
+from connector.domain.identity import Entity
+from connector.domain.sync.states import State
+from tests.contract.procore_target.procore import Desk, coding, line, order
+
+ORDERS, LINES = "purchase_order_contracts", "purchase_order_contract_line_items"
+ORDER = Entity.PURCHASE_ORDER
+
+
+async def test_an_order_becomes_an_approved_commitment_with_its_vendor_in_the_project(desk: Desk) -> None:
+    await desk.settle(order("100"), "o1")
+    made = desk.sandbox.one(ORDERS, number="100")
+    assert (made["status"], made["grand_total"], made["origin_code"]) == ("Approved", "125.0", "100")
+    assert made["origin_id"] == "acme/exact-nl/purchase-order/o1:P-100"
+    assert desk.sandbox.lines(LINES, made["id"]) == {"100-1": "25.0", "100-2": "100.0"}
+    vendor = desk.sandbox.one("vendors", origin_code="S1")["id"]
+    assert made["vendor"]["id"] == vendor
+    assert vendor in desk.sandbox.one("projects", project_number="P-100")["vendor_ids"]
+
+
+async def test_an_order_over_two_projects_becomes_two_commitments_that_sum_to_it(desk: Desk) -> None:
+    split = [Coding(share=Decimal(40), gl_account="4000", project="P-100"),
+             Coding(share=Decimal(60), gl_account="4000", project="P-200")]  # fmt: skip
+    await desk.settle(order("200", line("200-1", "1", "99.99", accounting=split), line("200-2")), "o2")
+    first, second = desk.sandbox.one(ORDERS, number="200-P-100"), desk.sandbox.one(ORDERS, number="200-P-200")
+    assert Decimal(first["grand_total"]) + Decimal(second["grand_total"]) == Decimal("124.99")
+    assert first["status"] == "Approved"
+    assert second["status"] == "Draft", "model C: only direct costs count"
+
+
+async def test_changes_of_an_approved_order_reopen_it_and_removed_lines_go(desk: Desk) -> None:
+    await desk.settle(order("300"), "o3")
+    await desk.settle(order("300", line("300-1", "12")), "o3")
+    made = desk.sandbox.one(ORDERS, number="300")
+    assert desk.sandbox.lines(LINES, made["id"]) == {"300-1": "30.0"}
+    assert (made["status"], made["grand_total"]) == ("Approved", "30.0")
+
+
+async def test_a_frozen_order_is_left_to_people_where_the_flow_says_so(desk: Desk) -> None:
+    desk.choose(on_frozen="block")
+    await desk.settle(order("310"), "o31")
+    assert await desk.settle(order("310", line("310-1", "12")), "o31", State.BLOCKED) == ["frozen-in-target"]
+    assert desk.sandbox.one(ORDERS, number="310")["grand_total"] == "125.0"
+
+
+async def test_a_cancelled_order_is_closed(desk: Desk) -> None:
+    await desk.settle(order("400"), "o4")
+    await desk.settle(order("400", lifecycle=OrderLifecycle.CANCELLED), "o4")
+    assert desk.sandbox.one(ORDERS, number="400")["status"] == "Closed"
+
+
+async def test_a_missing_mapping_blocks_only_what_needs_it_and_the_corrected_table_releases_just_that(
+    desk: Desk,
+) -> None:
+    await desk.take(order("500", line("500-1", accounting=coding("8000"))), "o5")
+    await desk.settle(order("501"), "o51")
+    row = await desk.until(State.BLOCKED, ORDER, "o5")
+    (reason,) = row.reasons
+    assert (reason.code, reason.missing) == ("cost-not-mapped", "mapping:costs/8000/200/P-100")
+    assert not desk.sandbox.store(ORDERS, number="500")
+    desk.choose({"8000/*/P-100": "P-100:01-100.O"})
+    await desk.until(State.SYNCED, ORDER, "o5")
+    assert desk.sandbox.one(ORDERS, number="500")["status"] == "Approved"
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [
+        (coding("7000"), "wbs-code-unknown-in-target"),
+        (coding("4000", "P-300"), "project-closed"),
+        (coding("4000", "P-999"), "project-unknown-in-target"),
+        (coding("4999"), "gl-account-unknown-at-source"),
+        (coding("4000", cost_center="999"), "cost-center-unknown-at-source"),
+    ],
+)
+async def test_an_unknown_code_stops_an_order_before_any_write(desk: Desk, codes: list[Coding], code: str) -> None:
+    desk.choose({"4999/*/*": "P-100:01-100.M"}, projects={"*": {"cost_model": "A"}})
+    await desk.take(order("600", line("600-1", accounting=codes)), "o6")
+    row = desk.row(ORDER, "o6")
+    while not row.reasons:
+        await desk.settle(order("601"), "o61")
+    assert code in [reason.code for reason in row.reasons]
+    assert not desk.sandbox.store(ORDERS, number="600")
+
+
+async def test_a_code_made_inactive_after_mapping_stops_an_order_before_any_write(desk: Desk) -> None:
+    await desk.settle(order("700"), "o7")
+    project = desk.sandbox.project("P-100")
+    desk.sandbox.act("deactivate_wbs_code", project_id=project, flat_code="01-100.M")
+    assert await desk.settle(order("701"), "o71", State.BLOCKED) == ["wbs-code-inactive"]
+    assert not desk.sandbox.store(ORDERS, number="701")
+
+
+async def test_a_project_of_another_integration_is_left_alone(desk: Desk) -> None:
+    vendor = desk.sandbox.store("vendors")[0]["id"]
+    project = desk.sandbox.project("P-100")
+    desk.sandbox.act("create_foreign_commitment", project_id=project, origin_id="ERP-77", number="X", vendor_id=vendor)
+    await desk.take(order("800"), "o8")
+    row = await desk.until(State.WAITING, ORDER, "o8")
+    assert [reason.code for reason in row.reasons] == ["origin-owned-by-other"]
+    assert not desk.sandbox.store(ORDERS, number="800")
+
+
+async def test_money_of_another_currency_or_sign_is_not_written(desk: Desk) -> None:
+    assert await desk.settle(order("900", currency="USD"), "o9", State.BLOCKED) == ["currency-differs"]
+    negative = order("901", line("901-1", "1", "-5.00"), line("901-2"))
+    assert await desk.settle(negative, "o91", State.BLOCKED) == ["negative-line"]
+    desk.choose(credit_mode="negative")
+    await desk.until(State.SYNCED, ORDER, "o91")
+    assert desk.sandbox.one(ORDERS, number="901")["grand_total"] == "20.0"
+
+
+async def test_lines_that_people_added_are_neither_removed_nor_approved_unseen(desk: Desk) -> None:
+    await desk.settle(order("950"), "o95")
+    made = desk.sandbox.one(ORDERS, number="950")
+    desk.sandbox.act("edit_purchase_order", id=made["id"], status="Draft")
+    code = desk.sandbox.one("wbs_codes", flat_code="01-100.M", project_id=desk.sandbox.project("P-100"))
+    desk.sandbox.act("add_purchase_order_line", id=made["id"], wbs_code_id=code["id"], amount="7.00")
+    codes = await desk.settle(order("950", line("950-1", "12"), line("950-2", "4", "25.00")), "o95", State.BLOCKED)
+    assert codes == ["target-differs"]
+    assert desk.sandbox.one(ORDERS, number="950")["status"] == "Draft"

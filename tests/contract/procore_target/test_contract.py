@@ -1,0 +1,155 @@
+"""The contract of targets, held by Procore's commitments, direct costs and requisitions over HTTP."""
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from connector.adapters.http import vendor_http
+from connector.adapters.systems.procore.target import ProcoreTarget
+from connector.domain.documents.envelope import AnyRecord
+from connector.domain.identity import ConnectionId, Entity, EntityRef
+from connector.domain.ports.target import Json, LinkedObject, Lookup, Rendered, RenderInput
+from tests.contract.coupa_target.coupa import OpenGate, record
+from tests.contract.procore_target.procore import (
+    CONNECTION,
+    PROCORE,
+    Sandbox,
+    cost,
+    flow_with,
+    invoice,
+    line,
+    order,
+    running_sandbox,
+)
+from tests.contract.target_contract import Fault, TargetContract
+
+_numbers = itertools.count(1)
+FAULTS: dict[Fault, dict[str, Any]] = {
+    Fault.LOST_BEFORE: {"when": "before", "action": "drop"},
+    Fault.LOST_AFTER: {"when": "after", "action": "drop"},
+    Fault.UNAVAILABLE: {"when": "before", "action": "respond", "status": 503, "body": "<html>Maintenance</html>"},
+    Fault.REFUSED: {
+        "when": "before",
+        "action": "respond",
+        "status": 422,
+        "body": '{"errors":{"base":["The title is too long"]}}',
+        "content_type": "application/json",
+    },
+}
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """Answers as the dispatcher does, with the supplier linked, the codes mapped and known at the source."""
+
+    lookup: Lookup
+    vendor: str
+
+    def mapping(self, table: str, key: str) -> str | None:
+        return None
+
+    def pattern(self, table: str, key: str) -> str | None:
+        return "P-100:01-100.M"
+
+    def reference(self, connection: ConnectionId, kind: str, code: str) -> Json | None:
+        return self.lookup.reference(connection, kind, code) if connection == PROCORE else {"code": code}
+
+    def link(self, ref: EntityRef) -> LinkedObject | None:
+        return LinkedObject(self.vendor, {}, "active") if ref.entity is Entity.SUPPLIER else self.lookup.link(ref)
+
+
+class WithAllInPlace(ProcoreTarget):
+    def __init__(self, vendor: str, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._vendor = vendor
+
+    def render(self, wanted: RenderInput, lookup: Lookup) -> Rendered:
+        return super().render(wanted, InPlace(lookup, self._vendor))
+
+
+class ProcoreRoom:
+    collection: str
+    number_field: str
+    entity: Entity
+    model: str
+
+    def __init__(self, sandbox: Sandbox, target: ProcoreTarget, vendor: int) -> None:
+        self.sandbox = sandbox
+        self.target = target
+        self.vendor = vendor
+        self.number = f"K-{next(_numbers)}"
+        self.flow = flow_with(projects={"P-100": {"cost_model": self.model}})
+        self.connection = replace(CONNECTION, call_deadline_s=0.5, processing_s=0.2)
+
+    def deletion(self) -> AnyRecord:
+        return record(None, self.number, entity=self.entity)
+
+    async def fault_writes(self, faults: Sequence[Fault | None]) -> None:
+        for skip, fault in enumerate(faults):
+            if fault is not None:
+                before = sum(1 for earlier in faults[:skip] if earlier is None)
+                self.sandbox.fault(method="PATCH", path=f"/{self.collection}", skip=before, times=1, **FAULTS[fault])
+
+    async def live_objects(self) -> int:
+        return sum(made["status"] != "Closed" for made in self._made())
+
+    def _made(self) -> list[dict[str, Any]]:
+        return self.sandbox.store(self.collection, **{self.number_field: self.number})
+
+    async def writes(self) -> int:
+        return sum(call["method"] != "GET" and 200 <= call["status"] < 300 for call in self.sandbox.calls())
+
+    async def make_foreign(self) -> None:
+        act = "create_purchase_order" if self.collection == "purchase_order_contracts" else "create_direct_cost"
+        given: dict[str, Any] = {self.number_field: self.number, "vendor_id": self.vendor}
+        if act == "create_direct_cost":
+            given["direct_cost_type"] = "invoice"
+        self.sandbox.act(act, project_id=self.sandbox.project("P-100"), **given)
+
+    async def committed(self) -> bool:
+        return all(made["status"] in ("Approved", "approved") for made in self._made())
+
+
+class OrderRoom(ProcoreRoom):
+    collection, number_field, entity, model = "purchase_order_contracts", "number", Entity.PURCHASE_ORDER, "A"
+
+    def document(self, version: int = 1) -> AnyRecord:
+        return record(order(self.number, line(f"{self.number}-1", str(10 * version))), self.number)
+
+
+class InvoiceRoom(ProcoreRoom):
+    collection, number_field, entity, model = "direct_costs", "invoice_number", Entity.INVOICE, "C"
+
+    def document(self, version: int = 1) -> AnyRecord:
+        return record(invoice(self.number, cost("1", f"{version}00.00")), self.number)
+
+
+@pytest.fixture(scope="module")
+def company() -> Any:
+    with running_sandbox(hour_limit=1_000_000, spike_limit=1_000_000) as sandbox:
+        yield sandbox
+
+
+async def _room(kind: type[ProcoreRoom], sandbox: Sandbox) -> AsyncIterator[ProcoreRoom]:
+    vendor = sandbox.one("projects", project_number="P-100")["vendor_ids"][0]
+    sandbox.forget()
+    async with vendor_http() as http:
+        gate = OpenGate(sandbox.token())
+        yield kind(sandbox, WithAllInPlace(str(vendor), sandbox.settings(), PROCORE, gate, http), vendor)
+
+
+class TestOrders(TargetContract):
+    @pytest.fixture
+    async def room(self, company: Sandbox) -> AsyncIterator[ProcoreRoom]:
+        async for room in _room(OrderRoom, company):
+            yield room
+
+
+class TestDirectCosts(TargetContract):
+    @pytest.fixture
+    async def room(self, company: Sandbox) -> AsyncIterator[ProcoreRoom]:
+        async for room in _room(InvoiceRoom, company):
+            yield room

@@ -1,0 +1,141 @@
+"""Invoices in Procore under each cost model, over HTTP."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from connector.domain.documents.invoice import InvoiceType, LinkStrength, OrderLink
+from connector.domain.identity import Entity
+from connector.domain.sync.states import State
+from tests.contract.procore_target.procore import FLOW, Desk, coding, cost, invoice, line, order
+
+COSTS, ORDERS, REQUISITIONS = "direct_costs", "purchase_order_contracts", "requisitions"
+INVOICE = Entity.INVOICE
+MODEL_B = {"P-100": {"cost_model": "B", "budget_view_excludes": "confirmed"}}
+
+
+def bills(order_id: str, strength: LinkStrength = LinkStrength.HEADER, line_id: str | None = None) -> dict[str, Any]:
+    return {"order_link": OrderLink(strength=strength, order_id=order_id, order_number=order_id, line_id=line_id)}
+
+
+@pytest.fixture
+def period(desk: Desk) -> None:
+    desk.sandbox.act(
+        "create_billing_period", project_id=desk.sandbox.project("P-100"), start_date="2026-03-01",
+        end_date="2026-03-31", due_date="2026-03-31", status="open",
+    )  # fmt: skip
+
+
+async def test_an_invoice_without_order_becomes_an_approved_direct_cost_with_the_vat_nobody_gives_back(
+    desk: Desk,
+) -> None:
+    await desk.settle(invoice("F-1", cost("1", "25.00", "5.25"), cost("2", "10.00", line_number=2)), "i1")
+    made = desk.sandbox.one(COSTS, invoice_number="F-1")
+    assert (made["direct_cost_type"], made["status"], made["grand_total"]) == ("invoice", "approved", "40.25")
+    assert desk.sandbox.lines("direct_cost_line_items", made["id"]) == {"1": "30.25", "2": "10.0"}
+
+
+async def test_an_invoice_on_an_order_becomes_a_requisition_in_the_period_of_its_date(desk: Desk, period: None) -> None:
+    await desk.settle(order("100"), "o1")
+    backed = bills("o1", LinkStrength.LINE, "100-2")
+    await desk.settle(invoice("F-2", cost("1", "60.00", **backed)), "i2")
+    made = desk.sandbox.one(REQUISITIONS, invoice_number="F-2")
+    assert made["status"] == "approved"
+    assert made["commitment_id"] == desk.sandbox.one(ORDERS, number="100")["id"]
+    billed = {item["scheduled_value"]: item["work_completed_this_period"] for item in made["items"]}
+    assert billed == {"25.0": "0.0", "100.0": "60.0"}
+    assert not desk.sandbox.store(COSTS)
+
+
+async def test_invoices_known_by_their_order_only_fill_its_lines_in_turn(desk: Desk, period: None) -> None:
+    await desk.settle(order("110"), "o11")
+    await desk.settle(invoice("F-3", cost("1", "40.00", **bills("o11"))), "i3")
+    made = desk.sandbox.one(REQUISITIONS, invoice_number="F-3")
+    billed = {item["scheduled_value"]: item["work_completed_this_period"] for item in made["items"]}
+    assert billed == {"25.0": "25.0", "100.0": "15.0"}
+
+
+async def test_more_than_the_order_is_refused_and_never_capped(desk: Desk, period: None) -> None:
+    await desk.settle(order("120", line("120-1")), "o12")
+    codes = await desk.settle(invoice("F-4", cost("1", "30.00", **bills("o12"))), "i4", State.BLOCKED)
+    assert codes == ["over-sov"]
+    assert not desk.sandbox.store(REQUISITIONS)
+
+
+async def test_without_an_open_period_a_requisition_waits_for_one_or_makes_it(desk: Desk) -> None:
+    await desk.settle(order("130"), "o13")
+    waiting = invoice("F-5", cost("1", **bills("o13")))
+    assert await desk.settle(waiting, "i5", State.WAITING) == ["no-open-period"]
+    desk.choose(no_open_period="create")
+    await desk.operations.again(_selected("i5"), _source(), "ann")
+    await desk.until(State.SYNCED, INVOICE, "i5")
+    made = desk.sandbox.one("billing_periods", start_date="2026-03-01", project_id=desk.sandbox.project("P-100"))
+    assert desk.sandbox.one(REQUISITIONS, invoice_number="F-5")["period_id"] == made["id"]
+
+
+async def test_an_unlinked_invoice_of_a_vendor_with_an_open_commitment_is_decided_by_a_person(desk: Desk) -> None:
+    await desk.settle(order("140"), "o14")
+    assert await desk.settle(invoice("F-6"), "i6", State.BLOCKED) == ["may-bill-commitment"]
+    assert not desk.sandbox.store(COSTS)
+    row = desk.row(INVOICE, "i6").desired.row
+    await desk.operations.link(row, "bills-P-100", "decision/i6", "none", "ann")
+    await desk.until(State.SYNCED, INVOICE, "i6")
+    assert desk.sandbox.one(COSTS, invoice_number="F-6")["direct_cost_type"] == "invoice"
+
+
+async def test_in_model_b_an_invoice_on_an_order_is_a_subcontractor_invoice(desk: Desk) -> None:
+    desk.choose(projects=MODEL_B)
+    desk.sandbox.set(subcontractor_invoice_enabled=True)
+    await desk.settle(order("150"), "o15")
+    await desk.settle(invoice("F-7", cost("1", **bills("o15"))), "i7")
+    assert desk.sandbox.one(COSTS, invoice_number="F-7")["direct_cost_type"] == "subcontractor_invoice"
+
+
+async def test_an_invoice_over_two_projects_fans_out_and_its_parts_sum_to_it(desk: Desk) -> None:
+    lines = cost("1", "10.00"), cost("2", "7.01", line_number=2, accounting=coding("4000", "P-200"))
+    await desk.settle(invoice("F-8", *lines), "i8")
+    made = desk.sandbox.store(COSTS, invoice_number="F-8")
+    assert sorted(Decimal(row["grand_total"]) for row in made) == [Decimal("7.01"), Decimal("10.00")]
+
+
+async def test_a_vendors_invoice_number_is_taken_only_once(desk: Desk) -> None:
+    await desk.settle(invoice("F-9"), "i9")
+    assert await desk.settle(invoice("F-9"), "i91", State.BLOCKED) == ["number-taken-in-target"]
+    assert len(desk.sandbox.store(COSTS)) == 1
+
+
+async def test_a_credit_note_is_blocked_until_negative_amounts_are_known_to_hold(desk: Desk) -> None:
+    note = invoice("F-10", cost("1", "20.00"), type_code=InvoiceType.CREDIT_NOTE, effect=-1)
+    assert await desk.settle(note, "i10", State.BLOCKED) == ["credit-not-allowed"]
+    desk.choose(credit_mode="negative")
+    await desk.until(State.SYNCED, INVOICE, "i10")
+    assert desk.sandbox.one(COSTS, invoice_number="F-10")["grand_total"] == "-20.0"
+
+
+async def test_one_invoice_does_not_bill_two_commitments(desk: Desk, period: None) -> None:
+    await desk.settle(order("160"), "o16")
+    await desk.settle(order("161"), "o161")
+    both = invoice("F-11", cost("1", **bills("o16")), cost("2", line_number=2, **bills("o161")))
+    assert await desk.settle(both, "i11", State.BLOCKED) == ["bills-several-commitments"]
+
+
+async def test_a_changed_and_then_deleted_booking_changes_and_leaves_the_books(desk: Desk) -> None:
+    await desk.settle(invoice("F-12", cost("1"), cost("2", line_number=2)), "i12")
+    await desk.settle(invoice("F-12", cost("1", "9.00")), "i12")
+    made = desk.sandbox.one(COSTS, invoice_number="F-12")
+    assert (made["status"], made["grand_total"]) == ("approved", "9.0")
+    await desk.settle(None, "i12", entity=INVOICE)
+    assert not desk.sandbox.store(COSTS)
+
+
+def _selected(native_id: str) -> Any:
+    from connector.domain.ports.operations import Selection
+
+    return Selection(FLOW, frozenset({State.WAITING, State.BLOCKED}), INVOICE, [native_id])
+
+
+def _source() -> Any:
+    from connector.domain.sync.states import Cause
+
+    return Cause.SOURCE
