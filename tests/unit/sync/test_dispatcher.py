@@ -9,12 +9,12 @@ import pytest
 
 from connector.adapters.memory.target import INVOICES, ORDERS, OUR_USER, SUPPLIERS, Fault
 from connector.domain.documents.purchase_order import OrderLifecycle
-from connector.domain.identity import Entity
+from connector.domain.identity import Entity, Role
 from connector.domain.ports.configuration import FlowState, MappingEntry
 from connector.domain.ports.operations import RELEASABLE, Selection
 from connector.domain.sync.states import Cause, State
 from tests.virtual import run_virtually
-from tests.write import FLOW, invoice, order, record, ref, row_of, supplier, writer
+from tests.write import FLOW, TARGET, invoice, order, record, ref, row_of, supplier, writer
 
 
 def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
@@ -407,3 +407,18 @@ async def test_a_target_that_is_away_when_references_are_looked_for_costs_nobody
         await asyncio.sleep(61)
         assert w.vendor.reads_fail == 0
         assert [hold.epoch for hold in w.tables.epochs.values()] == [1]
+
+
+@virtually
+async def test_who_woke_without_the_epoch_tells_of_a_double_even_if_the_target_is_away_at_first() -> None:
+    async with writer() as w:
+        w.vendor.latency_s = 1
+        await w.take(record(order()))
+        await asyncio.sleep(1.5)
+        assert w.vendor.writes == [("create", "PO-1")]
+        hold = w.tables.epochs[TARGET, Role.WRITE]
+        hold.epoch, hold.holder = hold.epoch + 1, "successor"
+        w.vendor.make(ORDERS, "PO-1", OUR_USER, stamp=ref().key)
+        w.vendor.reads_fail = 2
+        await asyncio.sleep(12)
+        assert "doubled" in w.story()

@@ -5,19 +5,25 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from connector.domain.identity import RowRef
+from connector.domain.identity import RowRef, TrafficClass
 from connector.domain.ports.clock import Clock, Randomness, Signal, Spawner
 from connector.domain.ports.dispatch import Closed, Dispatch, Event, Intent, IntentItem, Settlement
 from connector.domain.ports.epochs import EpochLost, Hold
-from connector.domain.ports.target import NotSent, Outcome, OutcomeKind, Step
+from connector.domain.ports.gate import GateError
+from connector.domain.ports.target import Found, NaturalKey, NotSent, Outcome, OutcomeKind, Step, Target
 from connector.domain.reasons import Reason
+from connector.domain.vendor_error import VendorError
 
 from .adoption import doubles
 from .examining import Examiner
 from .failures import after_failure, outcome_of
 from .rendering import TargetOf
+from .retry import backoff_s
 from .together import together
 from .work import Work, blocked
+
+LOOKS_AT_MOST = 6
+"""Of a holder that lost its epoch; about a minute."""
 
 Start = Callable[[Iterable[RowRef], Coroutine[Any, Any, None]], None]
 """Starts a task that takes the rows over and gives them back when it ends."""
@@ -202,10 +208,22 @@ class Carrier:
             part = work.created
             assert part is not None
             target = self.target_of(work.flow, work.connection)
-            hits = (await target.look_up([part.natural_key], work.due.traffic)).get(part.natural_key, ())
-            reason = doubles(part, hits)
-            if reason is not None:
+            hits = await self._looked_up_at_last(target, part.natural_key, work.due.traffic)
+            if hits is None:
+                await self.dispatch.report(work.due.row, Event("not-looked-up", {"key": str(part.natural_key)}))
+            elif (reason := doubles(part, hits)) is not None:
                 await self.dispatch.report(work.due.row, Event("doubled", reason.model_dump(exclude_none=True)))
+
+    async def _looked_up_at_last(
+        self, target: Target, key: NaturalKey, traffic: TrafficClass
+    ) -> Sequence[Found] | None:
+        """What exists under the key; None where the target stays away."""
+        for attempts in range(LOOKS_AT_MOST):
+            try:
+                return (await target.look_up([key], traffic)).get(key, ())
+            except (VendorError, GateError) as error:
+                await self.clock.sleep(backoff_s(attempts, self.randomness, error.retry_after_s))
+        return None
 
 
 def _not_looked_up(work: Work) -> bool:
