@@ -155,6 +155,14 @@ class MemoryCluster:
             for partition in range(len(self._partitions[topic])):
                 self._groups[group].committed[topic, partition] = 0
 
+    def reset_back(self, group: str, topics: Sequence[str], records: int | None) -> None:
+        """Reset to so many offsets before what is committed, or to the earliest."""
+        committed = dict(self._groups[group].committed)
+        self.reset_to_earliest(group, topics)
+        if records is not None:
+            for place, offset in committed.items():
+                self._groups[group].committed[place] = max(0, offset - records)
+
     def compact(self) -> None:
         """Compaction of everything old enough: of each key in compacted topics the last committed record stays."""
         for name, topic in self._topics.items():
