@@ -155,7 +155,11 @@ def order(number: str, *lines: OrderLine, supplier_id: str = "v100", **given: An
     return PurchaseOrder(**{**usual, **given})
 
 
-_ENTITY = {PurchaseOrder: Entity.PURCHASE_ORDER, Invoice: Entity.INVOICE, Supplier: Entity.SUPPLIER}
+_ENTITY: dict[type[Any], Entity] = {
+    PurchaseOrder: Entity.PURCHASE_ORDER,
+    Invoice: Entity.INVOICE,
+    Supplier: Entity.SUPPLIER,
+}
 
 
 def record(

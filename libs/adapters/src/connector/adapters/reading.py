@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from connector.adapters.postgres.answers import PostgresAnswers
 from connector.adapters.postgres.epochs import PostgresEpochs
 from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.source_keys import PostgresSourceKeys
@@ -21,6 +22,7 @@ from connector.domain.ports.log import Log, webhooks_topic
 from connector.domain.read.notices import NoticeIntake
 from connector.domain.read.reader import Publish, Reader
 from connector.domain.read.reading import DELIVERY_S, Reading
+from connector.domain.sync.answering import Answering
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,9 @@ async def _read(run: Runtime, kafka: Log, keys: PostgresSourceKeys, connection: 
         await _to_the_end(asyncio.ensure_future(kafka.produce(messages)))
 
     async with asyncio.TaskGroup() as tasks:
+        answering = await _answering(run, connection, tasks)
+        if answering is not None:
+            tasks.create_task(answering.run(), name=f"answer {connection.id}")
         await Reading(
             connection=connection.id,
             holder=run.holder,
@@ -79,6 +84,26 @@ async def _read(run: Runtime, kafka: Log, keys: PostgresSourceKeys, connection: 
             spawner=tasks,
             report=_report,
         ).run()
+
+
+async def _answering(run: Runtime, connection: Connection, tasks: asyncio.TaskGroup) -> Answering | None:
+    """Who tells the source what became of its documents, where it wants to be told."""
+    responder = getattr(room(connection.system), "responder", None)
+    if responder is None:
+        return None
+    return Answering(
+        connection=connection.id,
+        holder=run.holder,
+        responder=responder(await run.room_parts(connection)),
+        answers=PostgresAnswers(run.engine, run.listener),
+        epochs=PostgresEpochs(run.engine),
+        clock=run.clock,
+        randomness=run.randomness,
+        spawner=tasks,
+        report=_report,
+        call_deadline_s=connection.call_deadline_s,
+        processing_s=connection.processing_s,
+    )
 
 
 async def _to_the_end(producing: "asyncio.Future[None]") -> None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,6 +31,7 @@ from connector.adapters.postgres.entry_index import PostgresEntryIndex
 from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.notify import Listener
 from connector.adapters.postgres.tokens import PostgresTokenStore
+from connector.adapters.postgres.transfers import PostgresTransfers
 from connector.adapters.postgres.vault import PostgresSealedStore
 from connector.adapters.systems import RoomParts
 from connector.adapters.vault import Vault, key_provider
@@ -119,10 +121,19 @@ class Runtime:
             settings=connection.settings,
             gate=self.gate,
             http=self.http,
-            stores={"entry-index": PostgresEntryIndex(self.engine), "clock": self.clock},
+            stores={
+                "entry-index": PostgresEntryIndex(self.engine),
+                "transfers": PostgresTransfers(self.engine),
+                "blobs": PostgresBlobs(self.engine),
+                "webhook-secret": partial(self._webhook_secret, connection.id),
+                "clock": self.clock,
+            },
             public_base_url=self.settings.public_base_url,
             endpoint_id=endpoints.get(connection.id),
         )
+
+    async def _webhook_secret(self, connection: ConnectionId) -> str:
+        return (await self.vault.credentials(connection)).get("webhook_secret", "")
 
     def authorisations(self) -> Authorisations:
         """People's logins at vendors."""

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from connector.adapters.kafka.admin import apply_topics
+from connector.adapters.postgres.blobs import PostgresBlobs
 from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.dispatch import PostgresDispatch
 from connector.adapters.postgres.epochs import PostgresEpochs
@@ -148,7 +149,7 @@ class Dispatchers:
                 settings=connection.settings,
                 gate=self._runtime.gate,
                 http=self._runtime.http,
-                stores={"clock": self._runtime.clock},
+                stores={"clock": self._runtime.clock, "blobs": PostgresBlobs(self._runtime.engine)},
             )
             made = self._targets[key] = (connection, room(self._system).target(parts, flow.kind))
         return made[1]

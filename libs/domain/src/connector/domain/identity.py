@@ -32,6 +32,8 @@ class Role(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    ANSWER = "answer"
+    """Tells a source what became of its documents."""
 
 
 def _check_name(kind: str, value: str) -> None:

@@ -174,7 +174,10 @@ class MemoryDispatch:
         if judgement.state is State.SYNCED:
             row.synced_at, row.released, row.cause = tables.now(), False, Cause.SOURCE
         if judgement.feedback is not None:
-            tables.feedback.setdefault((due.ref, judgement.feedback.round), judgement.feedback)
+            key = (due.ref, judgement.feedback.round)
+            tables.feedback.setdefault(key, judgement.feedback)
+            tables.feedback_flows.setdefault(key, ref.flow)
+            tables.bell.ring(f"answer/{judgement.feedback.source}")
         for wait in judgement.waits:
             tables.waits[ref.flow.tenant, wait.key][ref] = wait.version
         for wait in judgement.waits:

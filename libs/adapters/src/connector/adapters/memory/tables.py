@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from connector.domain.identity import ConnectionId, EntityRef, Role, RowRef
+from connector.domain.identity import ConnectionId, EntityRef, FlowId, Role, RowRef
 from connector.domain.ports.desired import Desired
 from connector.domain.ports.dispatch import Feedback, Intent, StoredObject
 from connector.domain.ports.epochs import EpochLost, Hold
@@ -83,6 +83,7 @@ class MemoryTables:
         """By tenant and key: who waits, and the version each saw."""
         self.references: dict[ReferenceKey, ReferenceEntry] = {}
         self.feedback: dict[tuple[EntityRef, int], Feedback] = {}
+        self.feedback_flows: dict[tuple[EntityRef, int], FlowId] = {}
         self.audit: defaultdict[RowRef, list[StoryLine]] = defaultdict(list)
 
     def require_epoch(self, connection: ConnectionId, role: Role, epoch: int) -> None:

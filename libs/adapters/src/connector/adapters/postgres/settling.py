@@ -14,6 +14,7 @@ from connector.domain.ports.epochs import Hold
 
 from .columns import array_of, run
 from .desired import row_columns
+from .notify import notify
 from .waiting import Key, lock_keys, wake
 
 _ROWS = f"""{array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")}"""
@@ -351,6 +352,8 @@ async def _give_feedback(db: AsyncConnection, judged: Sequence[tuple[Settlement,
                 "targets": [_json(one.target) for _, one in told],
             },
         )
+        for source in {one.source for _, one in told}:
+            await notify(db, f"answer/{source}")
 
 
 def _judgement_columns(judged: Sequence[tuple[Settlement, Judgement]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ would take the function's place.
 
 - always: `SYSTEM`, `Settings` (pydantic, what a connection needs), `SECRETS` (field name -> what it is);
 - as a source: `TRANSLATIONS`, `jobs(settings)`, `source(parts)`;
+- as a source that asks for answers: `responder(parts)`;
 - as a target: `FLOWS` (flow kinds that write here), `target(parts, flow_kind)`;
 - with webhooks: `webhook(settings, secrets)`, giving a `WebhookVerifier`;
 - with ping: `ping(parts)`.
@@ -23,6 +24,7 @@ from pydantic import BaseModel
 
 from connector.domain.documents.translation import Translations
 from connector.domain.identity import ConnectionId, Entity
+from connector.domain.ports.answers import Responder
 from connector.domain.ports.gate import Gate
 from connector.domain.ports.source import JobKind, Notice, Source
 from connector.domain.ports.target import Target
@@ -114,6 +116,8 @@ class Room(Protocol):
     def jobs(settings: Any) -> Sequence[JobKind]: ...
     @staticmethod
     def source(parts: RoomParts) -> Source: ...
+    @staticmethod
+    def responder(parts: RoomParts) -> Responder: ...
     @staticmethod
     def target(parts: RoomParts, flow_kind: str) -> Target: ...
     @staticmethod

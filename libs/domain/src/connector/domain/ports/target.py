@@ -212,8 +212,8 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One step's result. `found` is the object as the answer showed it, where it did (also usable as the read-back, unless
-    `incomplete`: then the answer told no more than which object it is, and it is read)."""
+    """One step's result. `found` is the object as the answer showed it, where it did: also usable as the read-back,
+    unless `incomplete` (the answer told no more than which object it is, so it is read)."""
 
     kind: OutcomeKind
     found: Found | None = None
