@@ -261,19 +261,19 @@ async def test_a_feed_numbered_anew_starts_its_jobs_from_the_beginning(stores: S
     assert await stores.jobs.claim(stores.connection, stores.epoch) is None
 
 
-async def test_a_claimed_deletion_is_remembered_until_it_is_proven_or_the_document_is_seen(stores: Stores) -> None:
+async def test_a_claimed_deletion_is_remembered_until_the_document_is_shown(stores: Stores) -> None:
     async def claim(*, deleted: bool) -> Claimed:
         notice = Notice(ORDER, "po-1", deleted=deleted)
         await stores.keys.notice(stores.connection, [notice], TrafficClass.CATCH_UP, swept=True)
         (key,) = await stores.keys.claim(stores.connection, stores.epoch, 10)
         return key
 
-    async def finish(key: Claimed, *, missing: bool) -> None:
+    async def finish(key: Claimed, *, absent: bool) -> None:
         read_at = await stores.keys.stamp(stores.connection, stores.epoch)
-        await stores.keys.finish(stores.connection, stores.epoch, [finished(key, read_at, missing=missing)])
+        await stores.keys.finish(stores.connection, stores.epoch, [finished(key, read_at, absent=absent)])
 
-    await finish(await claim(deleted=True), missing=True)
+    await finish(await claim(deleted=True), absent=True)
     unproven = await claim(deleted=False)
     assert unproven.deleted_hint
-    await finish(unproven, missing=False)
+    await finish(unproven, absent=False)
     assert not (await claim(deleted=False)).deleted_hint

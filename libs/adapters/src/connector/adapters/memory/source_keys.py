@@ -166,7 +166,7 @@ class MemorySourceKeys:
             key.claimed_epoch, key.attempts, key.error, key.failed_since = None, 0, None, None
             if key.generation == item.generation:
                 key.due = key.first_due = None
-                key.deleted_hint = key.deleted_hint and item.missing
+                key.deleted_hint = key.deleted_hint and item.absent
             if key.due is not None:
                 still_due.append(item.native_id)
             self._state.caught[connection] += item.caught

@@ -110,13 +110,13 @@ _FINISH = text(
            uses = coalesce(string_to_array(nullif(f.uses, ''), ','), '{}'),
            missing = f.missing,
            claimed_epoch = null, attempts = 0, error = null, failed_since = null,
-           deleted_hint = k.deleted_hint and (f.missing or k.generation <> f.generation),
+           deleted_hint = k.deleted_hint and (f.absent or k.generation <> f.generation),
            due = case when k.generation = f.generation then null else k.due end,
            first_due = case when k.generation = f.generation then null else k.first_due end
       from unnest(cast(:entities as text[]), cast(:ids as text[]), cast(:generations as bigint[]),
                   cast(:digests as text[]), cast(:read_ats as timestamptz[]), cast(:produced as boolean[]),
-                  cast(:uses as text[]), cast(:missing as boolean[]))
-           as f(entity, native_id, generation, digest, read_at, produced, uses, missing)
+                  cast(:uses as text[]), cast(:missing as boolean[]), cast(:absent as boolean[]))
+           as f(entity, native_id, generation, digest, read_at, produced, uses, missing, absent)
      where k.tenant = :tenant and k.connection = :connection and k.entity = f.entity and k.native_id = f.native_id
        and k.claimed_epoch = :epoch
     returning k.native_id, k.due is not null as still_due
@@ -221,6 +221,7 @@ class PostgresSourceKeys:
                     "produced": [d.produced for d in done],
                     "uses": [",".join(d.uses) for d in done],
                     "missing": [d.missing for d in done],
+                    "absent": [d.absent for d in done],
                 },
             )
             still_due = [row.native_id for row in rows if row.still_due]

@@ -53,6 +53,8 @@ class Finished:
     """Company settings the document used (`vat/21`, ...): a changed one makes exactly its users due."""
     missing: bool = False
     """Absent at the source without proof of deletion."""
+    absent: bool = False
+    """Absent at all: who claimed its deletion is remembered until it is shown again."""
     caught: bool = False
     """A sweep found it changed, no notice had told of it."""
 

@@ -1,7 +1,7 @@
 """The one reader of one source connection."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from connector.domain.digest import digest
@@ -19,8 +19,6 @@ Publish = Callable[[Sequence[SourceDocument]], Awaitable[None]]
 
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 900.0
-_PROVEN = digest([digest(str(Absence.PROVEN_DELETED)), {}])
-"""Acknowledged for a document whose deletion was proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,7 @@ class Reader:
     async def _produce(self, epoch: int, pairs: Sequence[tuple[Claimed, Read]]) -> None:
         fresh: list[_Fresh] = []
         equal: list[Finished] = []
-        for key, answer in pairs:
-            read = _known_absence(key, answer)
+        for key, read in pairs:
             document = self._document(key, read)
             combined = self._combined(read)
             if combined == key.acknowledged_digest or (key.produced_at is not None and read.read_at <= key.produced_at):
@@ -195,13 +192,6 @@ class Reader:
         return self._random.uniform(longest / 2, longest)
 
 
-def _known_absence(key: Claimed, read: Read) -> Read:
-    """A late notice of a document that is known to be deleted finds no proof any more, and needs none."""
-    if read.absence is Absence.UNEXPLAINED and key.acknowledged_digest == _PROVEN:
-        return replace(read, absence=Absence.PROVEN_DELETED)
-    return read
-
-
 def _finished(key: Claimed, read: Read, combined: str, *, produced: bool) -> Finished:
     company = read.resolved.get("company") or {}
     return Finished(
@@ -213,6 +203,7 @@ def _finished(key: Claimed, read: Read, combined: str, *, produced: bool) -> Fin
         produced=produced,
         uses=tuple(sorted(company)),
         missing=read.absence is Absence.UNEXPLAINED,
+        absent=read.absence is not None,
         caught=produced
         and key.traffic is TrafficClass.CATCH_UP
         and not (key.noticed or key.entity is Entity.REFERENCE),
