@@ -422,3 +422,22 @@ async def test_who_woke_without_the_epoch_tells_of_a_double_even_if_the_target_i
         w.vendor.reads_fail = 2
         await asyncio.sleep(12)
         assert "doubled" in w.story()
+
+
+@virtually
+async def test_what_was_blocked_under_a_configuration_that_is_no_more_is_judged_again() -> None:
+    async with writer(options={"map_accounts": True}) as w:
+        w.vendor.references[("account", "6000")] = {}
+        settle = w.dispatch.settle
+
+        async def late(hold: Any, settlements: Any) -> Any:
+            w.dispatch.settle = settle  # type: ignore[method-assign]
+            await asyncio.sleep(3)
+            return await settle(hold, settlements)
+
+        w.dispatch.settle = late  # type: ignore[method-assign]
+        await w.take(record(order()))
+        await asyncio.sleep(1)
+        w.configuration.apply(mappings={(FLOW, "gl"): {"4000": MappingEntry("6000", "1")}})
+        await asyncio.sleep(20)
+        assert w.state() == State.SYNCED

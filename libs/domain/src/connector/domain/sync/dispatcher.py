@@ -90,6 +90,7 @@ class Dispatcher:
             try:
                 self._hold = await self.epochs.take(self.connection, Role.WRITE, self.holder)
                 if self._hold is not None:
+                    self._judged_under = 0
                     await self._serve(self._hold)
             except Exception as error:
                 self.report(f"dispatching to {self.connection}", error)
@@ -192,7 +193,7 @@ class Dispatcher:
         room = self._free - self.pace.kept_for_live if self._roomy else self._free
         rows = await self.dispatch.claim(hold, flows, room, self._turns.rows, last) if room > 0 else []
         if rows:
-            self._start(hold, [row.row for row in rows], self._wave(hold, rows, snapshot))
+            self._start(hold, snapshot, [row.row for row in rows], self._wave(hold, rows, snapshot))
             return True
         return await self._release_brakes(hold, flows)
 
@@ -241,14 +242,17 @@ class Dispatcher:
             clock=self.clock,
             randomness=self.randomness,
             examiner=examiner,
-            start=lambda rows, carry: self._start(hold, rows, carry),
+            start=lambda rows, carry: self._start(hold, snapshot, rows, carry),
             spawner=self.spawner,
             signal=self.signal,
         )
         await carrier.begin(admitted)
 
-    def _start(self, hold: Hold, rows: Iterable[RowRef], coro: Coroutine[Any, Any, None]) -> None:
-        """Run a task that has these rows in hand; whatever ends it, the rows can be claimed again."""
+    def _start(self, hold: Hold, snapshot: Snapshot, rows: Iterable[RowRef], coro: Coroutine[Any, Any, None]) -> None:
+        """Run a task that has these rows in hand; whatever ends it, the rows can be claimed again.
+
+        What it blocked under a configuration that is not the newest any more is judged again.
+        """
         owner = object()
         self._turns.take(rows, owner)
 
@@ -262,6 +266,7 @@ class Dispatcher:
                 self._spawn("rest", self._rest())
             finally:
                 self._turns.end(owner)
+                self._judged_under = min(self._judged_under, snapshot.epoch)
                 self._wake.set()
 
         self.spawner.create_task(carried(), name=f"dispatch {self.connection}")
