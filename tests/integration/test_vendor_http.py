@@ -7,8 +7,13 @@ from decimal import Decimal
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
 from connector.adapters.http import redact_url, request, vendor_http
+from connector.adapters.telemetry import tracing
 from connector.domain.vendor_error import UnknownOutcome, VendorNotReached, VendorUnavailable
 
 
@@ -107,3 +112,25 @@ def test_secrets_of_a_url_are_not_shown() -> None:
     assert "s3cr3t" not in shown
     assert "pw" not in shown
     assert "$filter=Code+eq+'1'" in shown
+
+
+async def test_each_request_is_a_span_that_tells_how_it_ended_and_no_secret(
+    vendor: tuple[Vendor, str], client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exported))
+    monkeypatch.setattr(tracing, "_TRACER", provider.get_tracer("test"))
+    behaviour, url = vendor
+    behaviour.answer = b"{}"
+    await request(client, "GET", f"{url}/orders?access_token=hunter2", headers={"authorization": "Bearer hunter2"})
+    behaviour.answer = None
+    with pytest.raises(UnknownOutcome):
+        await request(client, "POST", f"{url}/orders", content=b"hunter2")
+    answered, lost = exported.get_finished_spans()
+    assert answered.attributes is not None
+    assert answered.attributes["http.response.status_code"] == 200
+    assert lost.attributes is not None
+    assert lost.attributes["error.type"] == "UnknownOutcome"
+    assert (answered.status.status_code, lost.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)
+    assert not any("hunter2" in span.to_json() for span in (answered, lost))

@@ -14,6 +14,7 @@ import jiter
 from httpx_aiohttp import AiohttpTransport
 
 from connector.adapters.http.redaction import redact_url
+from connector.adapters.telemetry.tracing import vendor_span
 from connector.domain.vendor_error import UnknownOutcome, VendorError, VendorNotReached, VendorUnavailable
 
 BODY_CAP_BYTES = 40 * 1024 * 1024
@@ -112,18 +113,21 @@ async def request(
     departure = _Departure(before_send)
     token = _departure.set(departure)
     shown = redact_url(url)
-    try:
-        async with asyncio.timeout(deadline_s):
-            return await _exchange(
-                client, httpx.Request(method, url, headers=headers, params=params, data=form, content=content),
-                shown, deadline_s, body_cap_bytes,
-            )  # fmt: skip
-    except TimeoutError as error:
-        raise _lost(departure, f"{method} {shown}: no answer within {deadline_s:g} s") from error
-    except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-        raise _lost(departure, f"{method} {shown}: {type(error).__name__}") from error
-    finally:
-        _departure.reset(token)
+    with vendor_span(method, shown) as span:
+        try:
+            async with asyncio.timeout(deadline_s):
+                answer = await _exchange(
+                    client, httpx.Request(method, url, headers=headers, params=params, data=form, content=content),
+                    shown, deadline_s, body_cap_bytes,
+                )  # fmt: skip
+        except TimeoutError as error:
+            raise _lost(departure, f"{method} {shown}: no answer within {deadline_s:g} s") from error
+        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            raise _lost(departure, f"{method} {shown}: {type(error).__name__}") from error
+        finally:
+            _departure.reset(token)
+        span.set_attribute("http.response.status_code", answer.status)
+        return answer
 
 
 def _lost(departure: _Departure, message: str) -> VendorError:

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from connector.domain.ports.log import Record
@@ -68,6 +69,24 @@ def batch_span(group: str, records: Sequence[Record]) -> Iterator[trace.Span]:
         links=_links(records) if _recording() else (),
     ) as current:
         yield current
+
+
+@contextmanager
+def vendor_span(method: str, url: str) -> Iterator[trace.Span]:
+    """A span over one request to a vendor (HTTP conventions); `url` is fit to be shown.
+
+    Of what fails it shows the kind only: an exception's words and its causes may hold what the vendor was sent.
+    """
+    attributes = {"http.request.method": method, "url.full": url, "server.address": urlsplit(url).hostname or ""}
+    with _TRACER.start_as_current_span(
+        method, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            current.set_attribute("error.type", type(error).__name__)
+            current.set_status(StatusCode.ERROR)
+            raise
 
 
 def _links(records: Sequence[Record]) -> list[Link]:
