@@ -1,6 +1,7 @@
 """Basware's OAuth: a token minted from client credentials; a JWT that names its tenant and its end."""
 
 import base64
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,11 @@ class BaswareAuth:
             "POST",
             f"{settings.base_url}/v1/tokens",
             form={"grant_type": "client_credentials", "scope": scope},
-            headers={"accept": "application/json", "authorization": _basic(secrets)},
+            headers={
+                "accept": "application/json",
+                "authorization": _basic(secrets),
+                "x-bw-request-id": str(uuid.uuid4()),
+            },
             deadline_s=deadline_s,
             body_cap_bytes=1024 * 1024,
             before_send=before_send,
