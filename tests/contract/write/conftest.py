@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
+from connector.adapters.memory.answers import MemoryAnswers
 from connector.adapters.memory.desired import MemoryDesiredRows
 from connector.adapters.memory.dispatch import MemoryDispatch
 from connector.adapters.memory.epochs import MemoryEpochs
 from connector.adapters.memory.operations import MemoryOperations
 from connector.adapters.memory.references import MemoryReferences
 from connector.adapters.memory.tables import MemoryTables
+from connector.adapters.memory.transfers import MemoryTransfers
+from connector.adapters.postgres.answers import PostgresAnswers
 from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.dispatch import PostgresDispatch
 from connector.adapters.postgres.engine import engine
@@ -21,13 +24,19 @@ from connector.adapters.postgres.epochs import PostgresEpochs
 from connector.adapters.postgres.notify import Listener
 from connector.adapters.postgres.operations import PostgresOperations
 from connector.adapters.postgres.references import PostgresReferences
+from connector.adapters.postgres.transfers import PostgresTransfers
+from connector.domain.ports.answers import Answers
 from connector.domain.ports.desired import DesiredRows
 from connector.domain.ports.dispatch import Dispatch
 from connector.domain.ports.epochs import Epochs
 from connector.domain.ports.operations import Operations
 from connector.domain.ports.references import References
+from connector.domain.ports.transfers import Transfers
 
-TABLES = "epoch, desired, desired_payload, rendering, target_object, call, call_item, wait, reference, feedback, audit"
+TABLES = (
+    "epoch, desired, desired_payload, rendering, target_object, call, call_item, wait, reference, feedback, audit, "
+    "transfer, party_number"
+)
 
 
 @dataclass
@@ -37,16 +46,21 @@ class Stores:
     dispatch: Dispatch
     references: References
     operations: Operations
+    answers: Answers
+    transfers: Transfers
 
 
 def in_memory() -> Stores:
     tables = MemoryTables(lambda: datetime.now(UTC))
+    answers = MemoryAnswers(tables)
     return Stores(
         MemoryEpochs(tables),
         MemoryDesiredRows(tables),
         MemoryDispatch(tables),
         MemoryReferences(tables),
         MemoryOperations(tables),
+        answers,
+        MemoryTransfers(tables.now, answers.answered),
     )
 
 
@@ -66,6 +80,8 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         PostgresDispatch(pool, listener),
         PostgresReferences(pool),
         PostgresOperations(pool),
+        PostgresAnswers(pool, listener),
+        PostgresTransfers(pool),
     )
     listening.cancel()
     await pool.dispose()

@@ -43,10 +43,11 @@ class MemoryAnswers:
 
     async def claim(self, hold: Hold, limit: int, exclude: Collection[tuple[EntityRef, int]]) -> Sequence[DueAnswer]:
         self._tables.require(hold)
+        states = {key: self._state(key) for key in self._tables.feedback}
         now = self._tables.now()
         due: list[tuple[datetime, DueAnswer]] = []
-        for key, feedback in self._tables.feedback.items():
-            state = self._state(key)
+        for key, state in states.items():
+            feedback = self._tables.feedback[key]
             if key[0].connection != hold.connection or key in exclude or state.due is None or state.due > now:
                 continue
             out_s = None if state.not_after is None else (state.not_after - now).total_seconds()
