@@ -56,8 +56,7 @@ async def everything_told_again(stage: Stage) -> None:
     for group, topics in groups.items():
         topics = [settings.topic(topic) for topic in topics]
         await asyncio.to_thread(reset_to_earliest, settings.bootstrap_servers, settings.group(group), topics)
-    for group in groups:
-        await stage.start_again(group)
+    await stage.start_again(*groups)
     assert not await watching.settled(stage, 60.0)
     assert await writes_to_coupa(stage) == before
 

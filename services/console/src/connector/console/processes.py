@@ -77,6 +77,8 @@ class Process:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             return False
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         return True
 
     def wait_ready(self, give_up_at_s: float) -> None:

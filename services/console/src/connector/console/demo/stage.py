@@ -77,8 +77,9 @@ class Stage:
         process.signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, 50.0)
 
-    async def start_again(self, name: str) -> None:
-        self.processes.restart(name)
+    async def start_again(self, *names: str) -> None:
+        for name in names:
+            self.processes.restart(name)
         await self.ready()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from connector.sandbox.demo.control import ControlPort
 from connector.sandbox.demo.story import Book, Comparison, Said, Size, Step
+
 from .company import Company, Division, enter_late_account, meet_suppliers, set_up_coupa, set_up_exact
 from .comparison import compare
 from .invoices import Invoices
@@ -17,6 +18,8 @@ AMOUNT = {
     Size.NORMAL: {"suppliers": 40, "orders": 136, "invoices": 190, "credits": 8},
 }
 """Beside those with a case of their own."""
+PAUSE_S = 0.15
+"""Between two documents that people enter."""
 NEW_NAME = "Nieuwe Naam BV"
 
 
@@ -92,9 +95,9 @@ class ExactCoupa:
 
     async def _first_half(self) -> None:
         company = self._company
-        await self._orders.place(company.main, self._share("orders", 0.25), (8, 14), pause_s=0.3)
+        await self._orders.place(company.main, self._share("orders", 0.25), (8, 14), pause_s=2 * PAUSE_S)
         await self._orders.receive(self._share("orders", 0.1))
-        await self._invoices.book(company.main, self._share("invoices", 0.25), (9, 15))
+        await self._invoices.book(company.main, self._share("invoices", 0.25), (9, 15), pause_s=PAUSE_S)
 
     async def _middle(self) -> None:
         await self._invoices.edit_during_approval()
@@ -109,11 +112,11 @@ class ExactCoupa:
 
     async def _second_half(self) -> None:
         company = self._company
-        await self._orders.place(company.main, self._share("orders", 0.22), (16, 24), pause_s=0.3)
+        await self._orders.place(company.main, self._share("orders", 0.22), (16, 24), pause_s=2 * PAUSE_S)
         await self._orders.place(company.other, self._share("orders", 0.05), (16, 24))
         await self._orders.receive(self._share("orders", 0.1))
-        await self._invoices.book(company.main, self._share("invoices", 0.22), (17, 25))
-        await self._invoices.book(company.other, self._share("invoices", 0.05), (17, 25))
+        await self._invoices.book(company.main, self._share("invoices", 0.22), (17, 25), pause_s=PAUSE_S)
+        await self._invoices.book(company.other, self._share("invoices", 0.05), (17, 25), pause_s=PAUSE_S)
         await self._invoices.credit(self._amount["credits"], 26)
 
     async def _end(self) -> None:

@@ -157,7 +157,9 @@ def _at_coupa(number: str | None, name: str, vat_id: str | None, country: str) -
     return {
         "name": name, "number": number, "status": "active", "invoice-matching-level": "2-way", "tax-id": vat_id,
         "po-method": "prompt",
-        "primary-address": {"street1": "Kade 1", "city": "Utrecht", "postal-code": "1000 AA", "country": {"code": country}},
+        "primary-address": {
+            "street1": "Kade 1", "city": "Utrecht", "postal-code": "1000 AA", "country": {"code": country},
+        },
     }  # fmt: skip
 
 
@@ -211,8 +213,8 @@ async def _foreign(company: Company) -> None:
     made = await company.exact.many(
         "create_supplier",
         [
-            {"Code": str(2001 + n), "Name": name, "Country": country, "PurchaseCurrency": currency, "PurchaseVATCode": "0",
-             "PaymentConditionPurchase": "60", "City": "Portland"}
+            {"Code": str(2001 + n), "Name": name, "Country": country, "City": "Portland", "PurchaseCurrency": currency,
+             "PurchaseVATCode": "0", "PaymentConditionPurchase": "60"}
             for n, (currency, country, name) in enumerate(FOREIGN)
         ],
         division=company.main.code,

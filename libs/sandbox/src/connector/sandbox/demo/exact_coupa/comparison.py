@@ -10,6 +10,7 @@ from typing import Any
 
 from connector.sandbox.demo.control import Json
 from connector.sandbox.demo.story import Book, Comparison, Expected, Fate, Said
+
 from .company import NO_COST_CENTER
 
 Store = Mapping[str, list[Json]]

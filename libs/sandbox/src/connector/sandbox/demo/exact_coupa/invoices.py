@@ -1,11 +1,13 @@
 """Supplier invoices of the month: entries, invoices matched to order lines, credit notes, and the odd ones."""
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from connector.sandbox.demo.control import Json
 from connector.sandbox.demo.story import Fate
+
 from .company import Company, Division, Supplier
 from .orders import Order, Orders
 
@@ -40,7 +42,7 @@ class Invoices:
 
     # The many
 
-    async def book(self, division: Division, count: int, days: tuple[int, int]) -> None:
+    async def book(self, division: Division, count: int, days: tuple[int, int], *, pause_s: float = 0.0) -> None:
         """Some invoices: every third is matched to an order's lines, where one has something left to invoice."""
         for n in range(count):
             day = self.company.random.randint(*days)
@@ -49,6 +51,7 @@ class Invoices:
                 await self._entry(division, day)
             else:
                 await self._matched(order, day)
+            await asyncio.sleep(pause_s)
 
     def _open_order(self, division: Division) -> Order | None:
         open_orders = [o for o in self.orders.many if o.division is division and any(o.left.values())]

@@ -6,6 +6,7 @@ from typing import Any
 
 from connector.sandbox.demo.control import Json, trickle
 from connector.sandbox.demo.story import Fate
+
 from .company import Company, Division, Supplier
 
 ENTITY = "purchase-order"
@@ -84,7 +85,7 @@ class Orders:
         """Enter some orders, drawn at random; the supplier of one line in twelve gets a discount on the whole."""
         drawn = [self.draw(division, self.company.random.randint(*days)) for _ in range(count)]
         rows = await trickle(
-            self.company.exact, "create_purchase_order", [order for _, order in drawn], at_once=8, pause_s=pause_s
+            self.company.exact, "create_purchase_order", [order for _, order in drawn], at_once=2, pause_s=pause_s
         )
         for (supplier, _), row in zip(drawn, rows, strict=True):
             order = Order.of(division, supplier, row)
