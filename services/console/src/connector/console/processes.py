@@ -15,6 +15,7 @@ import httpx
 
 from connector.adapters.parts.part import end_with, free_port
 
+READY_WITHIN_S = 60.0
 STOP_WITHIN_S = 50.0
 """A writer takes up to 45 s to finish its calls."""
 _LOOK_S = 0.05
@@ -93,6 +94,11 @@ class Process:
             time.sleep(_LOOK_S)
         raise ProcessEnded(f"{self.spec.name} was not ready in time; the end of {self.log}:\n{self.tail()}")
 
+    def close(self) -> None:
+        """Let go of what an ended process printed."""
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-_TAIL_CHARACTERS:]
 
@@ -117,7 +123,7 @@ class Processes:
         process = self._running[spec.name] = Process(spec, self._logs, piped=piped)
         return process
 
-    def wait_ready(self, *, within_s: float = 60.0) -> None:
+    def wait_ready(self, *, within_s: float = READY_WITHIN_S) -> None:
         """Return when all are ready; raises ProcessEnded."""
         give_up_at_s = time.monotonic() + within_s
         for process in self._running.values():
@@ -138,9 +144,9 @@ class Processes:
         self._running[name].signal(signal.SIGKILL)
         self._running[name].wait(10.0)
 
-    def restart(self, name: str) -> None:
+    def restart(self, name: str) -> Process:
         """Start one anew that has ended or was killed."""
-        self.start(self._running[name].spec)
+        return self.start(self._running[name].spec)
 
     def stop(self) -> None:
         """SIGTERM to all at once; who has not drained in time is killed."""
@@ -152,6 +158,7 @@ class Processes:
             if not process.wait(max(0.0, give_up_at_s - time.monotonic())):
                 process.signal(signal.SIGKILL)
                 process.wait(10.0)
+            process.close()
         self._running.clear()
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from connector.adapters.runtime import Runtime, runtime
 from connector.adapters.systems import names
 from connector.console.demo.flows import Connecting, DemoFlow
 from connector.console.output import Failed
-from connector.console.processes import Processes, Spec, module
+from connector.console.processes import READY_WITHIN_S, Processes, Spec, module
 from connector.console.services import Platform, local_platform, service
 from connector.domain.ports.log import catalogue
 from connector.sandbox.demo import SYSTEMS, ControlPort
@@ -79,8 +80,8 @@ class Stage:
 
     async def start_again(self, *names: str) -> None:
         for name in names:
-            self.processes.restart(name)
-        await self.ready()
+            process = self.processes.restart(name)
+        await asyncio.to_thread(process.wait_ready, time.monotonic() + READY_WITHIN_S)
 
 
 @asynccontextmanager
