@@ -17,7 +17,7 @@ from connector.adapters.clock import SystemClock
 from connector.adapters.memory.blobs import MemoryBlobs
 from connector.adapters.memory.transfers import MemoryTransfers
 from connector.adapters.systems.basware.settings import Settings
-from connector.adapters.systems.basware.source import BaswareSource
+from connector.adapters.systems.basware.source import BaswareSource, IsLive
 from connector.adapters.systems.basware.translate import TRANSLATIONS
 from connector.domain.digest import digest
 from connector.domain.documents.envelope import AnyRecord, SourceDocument
@@ -158,10 +158,11 @@ class Room:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     stamp: Stamps = field(default_factory=Stamps)
 
-    def source(self, **settings: Any) -> BaswareSource:
+    def source(self, is_live: IsLive | None = None, **settings: Any) -> BaswareSource:
         gate = OpenGate(self.sandbox.token())
         chosen = self.sandbox.settings(**settings)
-        return BaswareSource(BASWARE, chosen, gate, self.http, self.transfers, self.blobs, SystemClock())
+        stores = (self.transfers, self.blobs, SystemClock())
+        return BaswareSource(BASWARE, chosen, gate, self.http, *stores, is_live=is_live)
 
     async def read(self, source: BaswareSource, entity: Entity, *keys: str) -> list[Read]:
         answers = await source.read(entity, [Notice(entity, key) for key in keys], self.stamp, TrafficClass.LIVE)

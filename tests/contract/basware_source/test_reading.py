@@ -76,6 +76,16 @@ async def test_acknowledging_comes_after_and_twice_is_once(room: Room) -> None:
     assert room.sandbox.invoice(key)["processingStatus"] == "TransferInProgress"
 
 
+async def test_nothing_is_acknowledged_in_a_dry_run(room: Room) -> None:
+    async def dry() -> bool:
+        return False
+
+    key = room.sandbox.create_invoice("A-0")
+    source = room.source(is_live=dry)
+    await source.acknowledge(Entity.INVOICE, await room.read(source, Entity.INVOICE, key), TrafficClass.LIVE)
+    assert room.sandbox.invoice(key)["processingStatus"] == "WaitingForTransfer"
+
+
 async def test_an_invoice_still_offered_after_it_was_swept_is_read_by_key_and_so_acknowledged(room: Room) -> None:
     source = room.source()
     key = room.sandbox.create_invoice("A-2")

@@ -37,7 +37,7 @@ from connector.adapters.systems import RoomParts
 from connector.adapters.vault import Vault, key_provider
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.clock import Randomness
-from connector.domain.ports.configuration import Connection
+from connector.domain.ports.configuration import Connection, FlowState
 
 log = structlog.get_logger(__name__)
 
@@ -126,11 +126,17 @@ class Runtime:
                 "transfers": PostgresTransfers(self.engine),
                 "blobs": PostgresBlobs(self.engine),
                 "webhook-secret": partial(self._webhook_secret, connection.id),
+                "is-live": partial(self._is_live, connection.id),
                 "clock": self.clock,
             },
             public_base_url=self.settings.public_base_url,
             endpoint_id=endpoints.get(connection.id),
         )
+
+    async def _is_live(self, connection: ConnectionId) -> bool:
+        """Whether a flow carries its documents on: until then nothing is written to it either."""
+        flows = (await self.configuration.current()).from_source(connection)
+        return any(flow.state is FlowState.LIVE for flow in flows)
 
     async def _webhook_secret(self, connection: ConnectionId) -> str:
         return (await self.vault.credentials(connection)).get("webhook_secret", "")

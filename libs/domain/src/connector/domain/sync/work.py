@@ -294,9 +294,10 @@ def excluded(code: str, message: str) -> Judgement:
 
 
 def feedback(work: Work, verdict: State, reasons: Sequence[Reason] = ()) -> Feedback | None:
-    """What the source is to be told of this round; None where it asks for no answer to this document."""
+    """What the source is to be told of this round; None where it asks for no answer to this document, and in a dry
+    run, which tells nobody anything."""
     number = work.record.extras.get("round") if work.record else None
-    if not work.flow.feedback or not isinstance(number, int):
+    if not work.flow.feedback or not isinstance(number, int) or work.flow.state is FlowState.DRY_RUN:
         return None
     target = {
         name: {"id": stored.object.target_id, "state": stored.state, **stored.object.extra}

@@ -37,6 +37,7 @@ def source(parts: "RoomParts") -> "BaswareSource":
         parts.stores["clock"],
         parts.webhook_address,
         parts.stores["webhook-secret"],
+        parts.stores["is-live"],
     )
 
 

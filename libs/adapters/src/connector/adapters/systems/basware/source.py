@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 Sweep = Callable[[str | None, Stamp], AsyncIterator[SweepPage]]
 SecretOf = Callable[[], Awaitable[str]]
+IsLive = Callable[[], Awaitable[bool]]
 
 
 def jobs(settings: Settings) -> Sequence[JobKind]:
@@ -70,6 +71,7 @@ class BaswareSource:
         clock: Clock,
         webhook_address: str | None = None,
         webhook_secret: SecretOf | None = None,
+        is_live: IsLive | None = None,
     ) -> None:
         self._connection = connection
         self._settings = settings
@@ -77,6 +79,7 @@ class BaswareSource:
         self._clock = clock
         self._address = webhook_address
         self._secret = webhook_secret
+        self._is_live = is_live
         self._client = BaswareClient(settings, connection, gate, http)
         self._documents = Documents(connection, settings, self._client, transfers, blobs)
         self._shown: dict[tuple[Entity, str], str] = {}
@@ -127,9 +130,11 @@ class BaswareSource:
     async def acknowledge(self, entity: Entity, reads: Sequence[Read], traffic: TrafficClass) -> Sequence[Notice]:
         """Tell Basware that Kafka has what it offered; returned is what has to be read (again).
 
-        An acknowledged document is not offered again, so this never comes first. What can't be told now is offered
-        still, and the next listing finds it.
+        An acknowledged document is not offered again, so this never comes first, and never in a dry run: somebody else
+        may still transfer it. What can't be told now is offered still, and the next listing finds it.
         """
+        if self._is_live is not None and not await self._is_live():
+            return await self._unknown_vendors(traffic)
         told: list[str] = []
         again: list[Notice] = []
         for read in reads:
