@@ -104,7 +104,7 @@ def payable_is_what_is_left_of_gross(invoice: Invoice) -> Iterator[Reason]:
 
 
 def vat_follows_rate(invoice: Invoice) -> Iterator[Reason]:
-    """BR-CO-17: a row's VAT is its taxable amount times its rate. Warns on bookings: a person may override their VAT."""
+    """BR-CO-17: a row's VAT is its taxable amount times its rate. Warns on bookings: a person may override VAT."""
     severity = "warn" if invoice.basis is Basis.BOOKING else "block"
     for row in invoice.vat_breakdown:
         if row.rate is None:
