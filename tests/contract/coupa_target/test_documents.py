@@ -160,6 +160,19 @@ async def test_a_new_code_is_written_before_the_order_that_uses_it_hyphens_and_a
     assert (shown["segment-1"], shown["segment-2"]) == ("NL-77", "4000")
 
 
+async def test_a_value_that_another_flow_wrote_is_used_where_both_share_it_and_else_blocked(desk: Desk) -> None:
+    mark = {"erp-source-id": "acme/exact-be/reference/cost-center/SH-1"}
+    lookup = {"name": "Cost Center"}
+    theirs = {"name": "SH-1 Theirs", "external-ref-num": "SH-1", "lookup": lookup, "custom-fields": mark}
+    desk.sandbox.request("POST", "lookup_values", theirs)
+    ours = Reference(kind=ReferenceKind.COST_CENTER, code="SH-1", name="Ours")
+    assert await desk.settle(ours, "cost-center/SH-1", State.BLOCKED) == ["value-linked-elsewhere"]
+    desk.choose(shared=["lookup-values"])
+    await desk.until(State.SYNCED, Entity.REFERENCE, "cost-center/SH-1")
+    kept = desk.sandbox.one("lookup_values", **{"external-ref-num": "SH-1"})
+    assert (kept["name"], kept["custom-fields"]) == ("SH-1 Theirs", mark)
+
+
 async def test_a_supplier_that_coupa_has_is_linked_only_by_the_flows_rules(desk: Desk) -> None:
     address = {"street1": "Kade 1", "city": "Rotterdam", "postal-code": "3011 AA", "country": {"code": "NL"}}
     for number, name, tax_id in (("M1", "Moor", "NLM1"), ("M2", "Mast", "NLX"), (None, "Maas BV", None)):

@@ -69,18 +69,25 @@ def found(row: Json, settings: Settings) -> Found:
 
 
 def same(part: Part, candidate: Found, options: CoupaOptions) -> Reason | None:
-    """An equal code in the same lookup is the same value, unless it belongs to another source."""
-    if candidate.stamp in (None, part.stamp):
+    """An equal code in the same lookup is the same value, unless it belongs to another source and is not shared."""
+    if not _is_anothers(part, candidate) or "lookup-values" in options.shared:
         return None
     return Reason(
         code="value-linked-elsewhere",
         message=f"{part.natural_key} in Coupa belongs to {candidate.stamp}.",
-        fix="Give this flow a lookup of its own, or leave the kind to the other flow.",
+        fix="Give this flow a lookup of its own, or set shared: [lookup-values] on both if equal codes are one value.",
         field=part.name,
     )
 
 
+def _is_anothers(part: Part, found: Found) -> bool:
+    return found.stamp not in (None, part.stamp)
+
+
 def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Settings) -> Plan:
+    """A shared value is kept by the source that marked it first; the others only use it."""
+    if now is not None and _is_anothers(part, now):
+        return Plan(Verb.NONE)
     if part.gone:
         if now is None or now.status == "inactive":
             return Plan(Verb.NONE)
