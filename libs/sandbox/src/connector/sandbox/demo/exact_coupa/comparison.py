@@ -17,6 +17,7 @@ Store = Mapping[str, list[Json]]
 ZERO = Decimal(0)
 _REPLACED = re.compile(r"-R\d+$")
 _DEAD_INVOICES = frozenset({"voided", "abandoned"})
+_STUCK = frozenset({"waiting", "blocked", "held", "failed", "rejected"})
 _ENDED_ORDERS = frozenset({"cancelled", "canceled", "closed", "soft_closed"})
 _ORDER_STATUS = {"open": frozenset({"issued"}), "complete": frozenset({"issued", "soft_closed", "closed"})}
 
@@ -29,6 +30,9 @@ def compare(exact: Store, coupa: Store, book: Book, prefixes: Mapping[int, str],
     for entity, judge in (("supplier", _supplier), ("purchase-order", _order), ("invoice", _invoice)):
         for expected in book.of(entity):
             _Judged(result, expected, words.get((entity, expected.native_id))).judge(judge, source, target)
+    for one in said:
+        if one.state in _STUCK and book.get(one.entity, one.native_id) is None:
+            result.differ(one.entity, one.number or one.native_id, "stuck, and not known to the story", "-", one.state)
     result.doubled = sum(1 for _ in target.doubles())
     for what in target.strangers(book):
         result.differ(
