@@ -7,13 +7,23 @@ and a line in `STORIES`.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .basware_exact import BaswareExact
 from .control import ActRefused, ControlPort
 from .exact_coupa import ExactCoupa
+from .exact_procore import ExactProcore
 from .story import Comparison, Expected, Fate, Said, Size, Step, Story
 
-STORIES: Mapping[str, Callable[..., Any]] = {"exact-coupa": ExactCoupa}
+STORIES: Mapping[str, Callable[..., Any]] = {
+    "exact-coupa": ExactCoupa,
+    "exact-procore": ExactProcore,
+    "basware-exact": BaswareExact,
+}
 """By flow: a class called with the sandboxes by system, `seed` and `size`."""
-SYSTEMS: Mapping[str, tuple[str, ...]] = {"exact-coupa": ("exact", "coupa")}
+SYSTEMS: Mapping[str, tuple[str, ...]] = {
+    "exact-coupa": ("exact", "coupa"),
+    "exact-procore": ("exact", "procore"),
+    "basware-exact": ("basware", "exact"),
+}
 """By flow: the sandboxes it plays in."""
 
 

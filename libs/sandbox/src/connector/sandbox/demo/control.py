@@ -41,6 +41,10 @@ class ControlPort:
         if answer.status_code != 200:
             raise ActRefused(f"settings: {answer.text}")
 
+    async def fault(self, **rule: Any) -> None:
+        """Plan a misbehaviour of the vendor's own paths."""
+        (await self._client.post(f"{self._url}/faults", json=rule)).raise_for_status()
+
     async def store(self) -> dict[str, list[Json]]:
         """Everything the vendor holds, removed records too."""
         answer = await self._client.get(f"{self._url}/store", timeout=ACT_TIMEOUT_S)

@@ -20,6 +20,17 @@ class Connecting:
 
 
 @dataclass(frozen=True, slots=True)
+class Kill:
+    """A service killed and started again while the month goes on, right after a vendor has taken such a request."""
+
+    service: str
+    system: str
+    method: str
+    path: str
+    """A regular expression."""
+
+
+@dataclass(frozen=True, slots=True)
 class DemoFlow:
     """`services` are those it runs through. `connect` is given the story's facts and what each sandbox printed when it
     started, by system; `caller` names the connection that made a request, from the system and the request's path (None:
@@ -29,6 +40,9 @@ class DemoFlow:
     services: Sequence[str]
     connect: Callable[[Mapping[str, Any], Mapping[str, Json]], Connecting]
     caller: Callable[[str, str], str | None]
+    correct: Callable[[Mapping[str, Any], Json], Json] | None = None
+    """The configuration with what was forgotten at first, from the story's facts."""
+    kills: Sequence[Kill] = ()
 
 
 TENANT = "demo"
@@ -136,11 +150,159 @@ def _exact_coupa_caller(system: str, path: str) -> str | None:
     return "coupa" if path.startswith("/api/") else None
 
 
+def _basware_exact(facts: Mapping[str, Any], sandboxes: Mapping[str, Json]) -> Connecting:
+    """One Basware tenant; a division of Exact for each of its companies. The first has what can't be booked refused and
+    lets accounts be made; the second has it held and makes its accounts by hand."""
+    basware, exact = sandboxes["basware"], sandboxes["exact"]
+    fields = ("client_id", "client_secret", "webhook_secret")
+    secrets = {f"BASWARE_{field.upper()}": basware["credentials"][field] for field in fields}
+    connections: Json = {
+        "basware": {
+            "system": "basware",
+            "settings": {
+                "base_url": basware["base_url"],
+                "tenant_id": basware["credentials"]["bwcid"],
+                "company": {company: {} for company in facts["divisions"]},
+                "cost_unit": "dimCode1",
+                "images": True,
+                "calls_per_s": 50,
+                "catch_up_s": 5,
+                "vendors_s": 5,
+                "confirm_after_s": 1,
+                "call_deadline_s": 5,
+            },
+            "secrets": _from_environment("BASWARE", fields),
+            "call_deadline_s": 5,
+            "processing_s": 2,
+        }
+    }
+    flows: Json = {}
+    for (company, division), app in zip(facts["divisions"].items(), exact["credentials"]["apps"], strict=True):
+        name = f"EXACT_{division}"
+        secrets |= {f"{name}_{field.upper()}": app[field] for field in fields}
+        connections[f"exact-{division}"] = {
+            "system": "exact",
+            "settings": _exact_settings(exact["base_url"], division),
+            "secrets": _from_environment(name, fields),
+            "call_deadline_s": 5,
+            "processing_s": 2,
+        }
+        flows[f"basware-{company.lower()}"] = _basware_exact_flow(facts, company, division, first=not flows)
+    logins = [name for name in connections if name.startswith("exact-")]
+    return Connecting({"tenant": TENANT, "connections": connections, "flows": flows}, secrets, logins)
+
+
+def _basware_exact_flow(facts: Mapping[str, Any], company: str, division: int, *, first: bool) -> Json:
+    return {
+        "kind": "basware-exact",
+        "source": "basware",
+        "target": f"exact-{division}",
+        "start_date": facts["start_date"],
+        "on_block": "reject" if first else "hold",
+        "wait_s": 8 if first else 5,
+        "options": {"companies": [company], "journal": "70", "no_tax_code": "5", "create_suppliers": first},
+        "mappings": {
+            "vat-codes": {"V21": "2", "V09": "1", "V00": "5"},
+            "payment-terms": {"30D": "30"},
+        },
+    }
+
+
+def _basware_exact_caller(system: str, path: str) -> str | None:
+    if system == "exact":
+        return _exact_coupa_caller(system, path)
+    return "basware" if path.startswith("/v1/") and path != "/v1/tokens" else None
+
+
+def _exact_procore(facts: Mapping[str, Any], sandboxes: Mapping[str, Json]) -> Connecting:
+    exact, procore = sandboxes["exact"], sandboxes["procore"]
+    credentials = procore["credentials"]
+    app = exact["credentials"]["apps"][0]
+    fields = ("client_id", "client_secret", "webhook_secret")
+    secrets = {f"EXACT_{field.upper()}": app[field] for field in fields}
+    secrets |= {f"PROCORE_{field.upper()}": credentials[field] for field in fields[:2]}
+    connections: Json = {
+        "exact": {
+            "system": "exact",
+            "settings": _exact_settings(exact["base_url"], facts["division"]),
+            "secrets": _from_environment("EXACT", fields),
+            "call_deadline_s": 5,
+            "processing_s": 2,
+        },
+        "procore": {
+            "system": "procore",
+            "settings": {
+                **{name: credentials[name] for name in ("company_id", "login_url", "api_url")},
+                "calls_per_hour": 100_000,
+                "spike_s": 2,
+            },
+            "secrets": _from_environment("PROCORE", fields[:2]),
+            "call_deadline_s": 5,
+            "processing_s": 2,
+        },
+    }
+    flow = _exact_procore_flow(facts)
+    return Connecting(
+        {"tenant": TENANT, "connections": connections, "flows": {"exact-procore": flow}}, secrets, ["exact"]
+    )
+
+
+def _exact_procore_flow(facts: Mapping[str, Any]) -> Json:
+    """One project for each cost model."""
+    projects: Json = {number: {"cost_model": model} for number, model in facts["cost_models"].items()}
+    for rules in projects.values():
+        if rules["cost_model"] == "B":
+            rules["budget_view_excludes"] = "confirmed"
+    return {
+        "kind": "exact-procore",
+        "source": "exact",
+        "target": "procore",
+        "start_date": facts["start_date"],
+        "wait_s": 10,
+        "options": {
+            "projects": {**projects, facts["closed"]: {"cost_model": "C"}},
+            "orders": "open-only",
+            "invoice_end_state": "approved",
+            "credit_mode": "negative",
+        },
+        "mappings": {"costs": dict(facts["costs"])},
+    }
+
+
+def _exact_procore_corrected(facts: Mapping[str, Any], configuration: Json) -> Json:
+    flow = configuration["flows"]["exact-procore"]
+    corrected = {**flow, "mappings": {"costs": dict(facts["corrected_costs"])}}
+    return {**configuration, "flows": {"exact-procore": corrected}}
+
+
+def _exact_procore_caller(system: str, path: str) -> str | None:
+    if system == "exact":
+        return "exact" if _DIVISION.match(path) else None
+    return "procore" if path.startswith("/rest/") else None
+
+
+_CONTRACTS = "/purchase_order_contracts"
+_PROCORE_KILLS = (
+    Kill("procore-writer", "procore", "PATCH", rf"{_CONTRACTS}/sync$"),
+    Kill("procore-writer", "procore", "PATCH", rf"{_CONTRACTS}/\d+/line_items/sync$"),
+    Kill("procore-writer", "procore", "PATCH", r"/direct_costs/line_items/sync$"),
+)
+"""Between header and lines, between lines and status, of orders and of invoices."""
+
 SHARED = ("ingest", "poller", "mapper")
 FLOWS: Mapping[str, DemoFlow] = {
     flow.name: flow
     for flow in (
         DemoFlow("exact-coupa", (*SHARED, "exact-fetcher", "coupa-writer"), _exact_coupa, _exact_coupa_caller),
+        DemoFlow(
+            "exact-procore",
+            (*SHARED, "exact-fetcher", "procore-writer"),
+            _exact_procore,
+            _exact_procore_caller,
+            _exact_procore_corrected,
+            _PROCORE_KILLS,
+        ),
+        DemoFlow("basware-exact", (*SHARED, "basware-fetcher", "exact-writer"), _basware_exact, _basware_exact_caller),
     )
 }
 

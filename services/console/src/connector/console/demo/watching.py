@@ -21,7 +21,7 @@ from connector.domain.identity import ConnectionId
 from connector.domain.ports.log import webhooks_topic
 from connector.sandbox.demo import Said
 
-CATCH_UP = ("purchase-orders", "purchase-entries", "accounts", "deleted")
+CATCH_UP = ("purchase-orders", "purchase-entries", "accounts", "deleted", "vendors", "orders", "invoices")
 _LOOK_S = 0.5
 
 
@@ -34,14 +34,15 @@ class Unsettled:
     keys: int
     sweeps: int
     rows: int
+    answers: int
 
     def __bool__(self) -> bool:
-        return any((self.notices, self.behind, self.keys, self.sweeps, self.rows))
+        return any((self.notices, self.behind, self.keys, self.sweeps, self.rows, self.answers))
 
     def __str__(self) -> str:
         return (
             f"{self.notices} notices to deliver, {self.behind} records behind, {self.keys} keys to read, "
-            f"{self.sweeps} sweeps to run, {self.rows} documents to write"
+            f"{self.sweeps} sweeps to run, {self.rows} documents to write, {self.answers} answers to give"
         )
 
 
@@ -69,12 +70,13 @@ async def look(stage: Stage, since: datetime) -> Unsettled:
         """
         select (select count(*) from source_key where due is not null),
                (select count(*) from job where kind = any(:kinds) and (finished_at is null or finished_at < :since)),
-               (select count(*) from desired where state in ('due', 'waiting'))
+               (select count(*) from desired where state in ('due', 'waiting')),
+               (select count(*) from feedback where due is not null)
         """
     )
     async with stage.run.engine.connect() as db:
-        keys, sweeps, rows = (await db.execute(query, {"kinds": list(CATCH_UP), "since": since})).one()
-    return Unsettled(pending, sum(behind.values()), keys, sweeps, rows)
+        keys, sweeps, rows, answers = (await db.execute(query, {"kinds": list(CATCH_UP), "since": since})).one()
+    return Unsettled(pending, sum(behind.values()), keys, sweeps, rows, answers)
 
 
 def groups(stage: Stage) -> Mapping[str, Sequence[str]]:
@@ -117,9 +119,11 @@ async def caught(stage: Stage) -> int:
         return total
 
 
-async def latencies_ms(stage: Stage, systems: Sequence[str]) -> list[float]:
+async def latencies_ms(stage: Stage, systems: Sequence[str], *, since_s: float = 0.0) -> list[float]:
     """From a document's first webhook, as Kafka stamped it on ingest's acknowledgement, to the moment its first write
-    was sent: documents first told of by a webhook and written since, the debounce of a second included."""
+    was sent: documents first told of by a webhook and written since, the debounce of a second included.
+
+    `since_s` (seconds of the epoch) leaves out documents whose first webhook came before."""
     first = await asyncio.to_thread(_first_notices, systems)
     query = text(
         """
@@ -135,7 +139,7 @@ async def latencies_ms(stage: Stage, systems: Sequence[str]) -> list[float]:
     measured = []
     for connection, entity, native_id, sent in rows:
         told = first.get((connection, entity, native_id))
-        if told is not None and sent.timestamp() * 1000 > told:
+        if told is not None and since_s * 1000 <= told < sent.timestamp() * 1000:
             measured.append(sent.timestamp() * 1000 - told)
     return measured
 

@@ -1,0 +1,99 @@
+"""A month of a company that approves its invoices in Basware and keeps its books in Exact Online."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connector.sandbox.demo.control import ControlPort
+from connector.sandbox.demo.story import Book, Comparison, Said, Size, Step
+
+from .company import FIRST, LATE_CENTER, SECOND, Company, open_late_account, set_up
+from .comparison import compare
+from .invoices import Invoices
+
+AMOUNT = {
+    Size.SMALL: {"vendors": 8, "first": 24, "second": 8, "images": 3, "again": 2},
+    Size.NORMAL: {"vendors": 40, "first": 170, "second": 40, "images": 20, "again": 6},
+}
+"""Beside those with a case of their own."""
+
+
+class BaswareExact:
+    """The story of flow `basware-exact`."""
+
+    def __init__(self, sandboxes: Mapping[str, ControlPort], *, seed: int, size: Size) -> None:
+        basware, exact = sandboxes["basware"], sandboxes["exact"]
+        first, second = exact.credentials["divisions"]
+        self.book = Book()
+        self._company = Company(basware, exact, self.book, random.Random(seed), {FIRST: first, SECOND: second})
+        self._invoices = Invoices(self._company)
+        self._amount = AMOUNT[size]
+
+    @property
+    def switches(self) -> Mapping[str, Mapping[str, Any]]:
+        """Exact's minute is shortened, so that a month fits in minutes; Basware's notices are lost, doubled, reordered
+        and forged, and a list shows an image as soon as an invoice has one."""
+        return {
+            "basware": {
+                "webhook_drop": 0.06, "webhook_duplicate": 0.1, "webhook_reorder": 0.1, "webhook_reorder_s": 2.0,
+                "webhook_corrupt_signature": 0.05, "webhook_retry_scale": 0.2, "async_delay_s": 0.5,
+                "attachments_visible": "always",
+            },
+            "exact": {"minute_s": 6.0, "day_limit": 1_000_000},
+        }  # fmt: skip
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return {"start_date": self._company.start.isoformat(), "divisions": dict(self._company.divisions)}
+
+    async def prepare(self) -> None:
+        await set_up(self._company, self._amount["vendors"])
+        await self._invoices.transfer(FIRST, self._share("first", 0.3), (1, 8))
+        await self._invoices.transfer(SECOND, self._share("second", 0.3), (1, 8))
+
+    def _share(self, what: str, part: float) -> int:
+        return max(1, round(self._amount[what] * part))
+
+    @property
+    def rehearsal(self) -> Sequence[Step]:
+        return []
+
+    @property
+    def month(self) -> Sequence[Step]:
+        return [
+            Step("first half: invoices approved, some of them wrong; answers of Exact get lost", self._first_half),
+            Step("middle: corrections, what was missing is made, what was open is closed", self._middle, settled=True),
+            Step("second half: invoices, and booked ones transferred again", self._second_half, settled=True),
+        ]
+
+    async def _first_half(self) -> None:
+        company = self._company
+        for skip in (3, 9, 17):
+            rule = {"path": "/purchaseentry/PurchaseEntries", "method": "POST", "when": "after", "action": "drop"}
+            await company.exact.fault(**rule, skip=skip, times=1)
+        await company.basware.fault(
+            path="/transferResponses", method="POST", when="after", action="drop", skip=4, times=1
+        )
+        await self._invoices.odd()
+        await self._invoices.transfer(FIRST, self._share("first", 0.35), (9, 15), images=self._amount["images"])
+        await self._invoices.transfer(SECOND, self._share("second", 0.35), (9, 15))
+
+    async def _middle(self) -> None:
+        company = self._company
+        await self._invoices.repair()
+        await open_late_account(company)
+        await company.exact.act(
+            "create_cost_center", division=company.divisions[SECOND], Code=LATE_CENTER, Description="Late"
+        )
+        await self._invoices.closed_after_approval()
+        await self._invoices.booked_by_hand()
+
+    async def _second_half(self) -> None:
+        await self._invoices.retransfer(self._amount["again"])
+        await self._invoices.transfer(FIRST, self._share("first", 0.35), (16, 25))
+        await self._invoices.transfer(SECOND, self._share("second", 0.35), (16, 25))
+
+    async def compare(self, said: Sequence[Said]) -> Comparison:
+        company = self._company
+        basware, exact = await company.basware.store(), await company.exact.store()
+        return compare(basware, exact, self.book, company.divisions, self._invoices.rounds, said)

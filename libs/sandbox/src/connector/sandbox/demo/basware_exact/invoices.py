@@ -1,0 +1,194 @@
+"""The invoices of the story: coded, approved and transferred by accounts payable; some have a fate of their own."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from connector.sandbox.demo.control import Json
+from connector.sandbox.demo.story import Fate
+
+from .company import CLOSING_CENTER, FIRST, LATE_CENTER, MISSING_ACCOUNT, RATES, SECOND, USUAL, Company, Vendor
+
+CENT = Decimal("0.01")
+
+
+class Invoices:
+    def __init__(self, company: Company) -> None:
+        self._company = company
+        self._last = 0
+        self.repaired: list[str] = []
+        """Refused once, then corrected and transferred again."""
+        self.rounds: dict[str, int] = {}
+        """How often accounts payable transferred an invoice beyond the first time."""
+
+    async def transfer(self, of: str, count: int, days: tuple[int, int], *, images: int = 0) -> None:
+        """Ordinary invoices, now and then a credit note."""
+        for position in range(count):
+            vendor = self._company.random.choice(self._company.vendors[of])
+            credit = self._company.random.random() < 0.08
+            invoice = await self._enter(vendor, days, self._rows(credit=credit), case="credit note" if credit else "")
+            if position < images:
+                await self._company.basware.act("attach_to_invoice", invoiceId=invoice, filename="invoice.pdf")
+            await self._company.basware.act("approve_invoice", invoiceId=invoice)
+
+    def _rows(self, *, credit: bool = False, count: int | None = None) -> list[Json]:
+        dice = self._company.random
+        return [self._row(dice.choice(USUAL), credit) for _ in range(count or dice.randint(1, 4))]
+
+    def _row(self, coding: tuple[str, str | None, str | None], credit: bool = False, net: str | None = None) -> Json:
+        account, center, unit = coding
+        code, rate = self._company.random.choice(RATES)
+        amount = Decimal(net) if net else Decimal(self._company.random.randint(500, 250000)) / 100
+        amount = -amount if credit else amount
+        tax = (amount * rate / 100).quantize(CENT, ROUND_HALF_UP)
+        row: Json = {
+            "accountCode": account,
+            "taxCode": code,
+            "taxPercent": rate,
+            "netTotal": str(amount),
+            "taxSum": str(tax),
+        }
+        row |= {"costCenterCode": center} if center else {}
+        return row | ({"dimCode1": unit} if unit else {})
+
+    async def _enter(
+        self,
+        vendor: Vendor,
+        days: tuple[int, int],
+        rows: list[Json],
+        fate: Fate = Fate.MIRRORED,
+        *reasons: str,
+        case: str = "",
+        state: str = "New",
+        **given: Any,
+    ) -> str:
+        self._last += 1
+        number = f"INV-{self._last:04d}"
+        day = self._company.random.randint(*days)
+        made = await self._company.basware.act(
+            "create_invoice",
+            **{
+                "companyCode": vendor.company,
+                "supplierCode": vendor.code,
+                "supplierSourceSystemId": "ERP",
+                "currencyCode": vendor.currency,
+                "invoiceNumber": number,
+                "invoiceDate": self._company.day(day),
+                "dueDate": self._company.day(day + 30),
+                "paymentTermCode": "30D",
+                "processingStatus": state,
+                "codingRows": rows,
+                **given,
+            },
+        )
+        key = str(made["invoiceId"])
+        self._company.book.expect("invoice", key, number, fate, *reasons, case=case)
+        self.rounds[key] = 0
+        return key
+
+    async def _offer(self, vendor: Vendor, rows: list[Json], fate: Fate, *reasons: str, case: str, **given: Any) -> str:
+        return await self._enter(vendor, (9, 15), rows, fate, *reasons, case=case, state="WaitingForTransfer", **given)
+
+    async def odd(self) -> None:
+        """Invoices that can't be booked as they are."""
+        company = self._company
+        vendor = company.vendors[FIRST][0]
+        refused = Fate.REJECTED
+        for _ in range(3):
+            rows = [self._row((MISSING_ACCOUNT, "CC1", None)), *self._rows(count=1)]
+            self.repaired.append(
+                await self._offer(
+                    vendor, rows, refused, "gl-account-unknown-in-target", case="account missing, corrected later"
+                )
+            )
+        await self._offer(
+            vendor,
+            [self._row((MISSING_ACCOUNT, None, None))],
+            refused,
+            "gl-account-unknown-in-target",
+            case="account missing",
+        )
+        await self._offer(
+            vendor, [self._row(("4000", None, None))], refused, "cost-center-needed", case="cost center missing"
+        )
+        await self._offer(
+            vendor, [self._row(("4600", "CC1", None))], refused, "cost-center-forbidden", case="cost center forbidden"
+        )
+        await self._offer(vendor, self._rows(), refused, "payment-block", case="payment block", paymentBlock=True)
+        rows = [self._row(("4100", None, None), net="100.00")]
+        await self._offer(vendor, rows, refused, "coding-sum", case="coding misses the sum", netSum="100.01")
+        await self._offer(vendor, self._rows(), refused, "company-unknown", case="unknown company", companyCode="SE01")
+        twice = company.special["twice"]
+        await self._offer(twice, self._rows(), refused, "supplier-unknown-in-target", case="vendor twice in Exact")
+        held = company.vendors[SECOND][0]
+        await self._offer(
+            held, [self._row((MISSING_ACCOUNT, None, None))], Fate.BLOCKED, "gl-account-unknown-in-target", case="held"
+        )
+        await self._offer(held, [self._row(("4000", LATE_CENTER, None))], Fate.MIRRORED, case="cost center made later")
+        await self._offer(company.special["late"], self._rows(), Fate.MIRRORED, case="account made later")
+
+    async def closed_after_approval(self) -> None:
+        """A cost center is closed between the approval and the booking."""
+        company = self._company
+        await company.exact.act(
+            "edit_cost_center",
+            division=company.divisions[FIRST],
+            id=CLOSING_CENTER,
+            EndDate=company.day(0)[:10],
+        )
+        await self._offer(
+            company.vendors[FIRST][1], [self._row(("4000", CLOSING_CENTER, None))], Fate.REJECTED,
+            "cost-center-closed-in-target", "rejected-by-target", case="cost center closed after approval",
+        )  # fmt: skip
+
+    async def booked_by_hand(self) -> None:
+        """Somebody typed an invoice into Exact that comes from Basware as well."""
+        company = self._company
+        vendor = company.vendors[FIRST][2]
+        store = await company.exact.store()
+        (account,) = [
+            row
+            for row in store["crm/Accounts"]
+            if row["Division"] == company.divisions[FIRST] and row["Name"] == f"Vendor {vendor.code}"
+        ]
+        await company.exact.act(
+            "create_purchase_entry",
+            division=company.divisions[FIRST],
+            Journal="70",
+            Supplier=account["ID"],
+            YourRef=f"INV-{self._last + 1:04d}",
+            PurchaseEntryLines=[{"GLAccount": "4100", "AmountFC": 10.0}],
+        )
+        await self._offer(vendor, self._rows(), Fate.REJECTED, "number-taken-in-target", case="booked by hand")
+
+    async def repair(self) -> None:
+        """Accounts payable reads why, corrects the coding and transfers again."""
+        for key in self.repaired:
+            invoice = await self._invoice(key)
+            rows = [
+                row | {"accountCode": "4200"} if row["accountCode"] == MISSING_ACCOUNT else row
+                for row in invoice["codingRows"]
+            ]
+            await self._company.basware.act("recode_invoice", invoiceId=key, codingRows=rows)
+            await self._again(key)
+            self._company.book.turn("invoice", key, Fate.MIRRORED)
+
+    async def retransfer(self, count: int) -> None:
+        """Booked invoices that are transferred again: unchanged, and with other amounts."""
+        booked = [
+            one.native_id for one in self._company.book.of("invoice") if one.fate is Fate.MIRRORED and not one.case
+        ]
+        chosen = self._company.random.sample(booked, count * 2)
+        for key in chosen[:count]:
+            await self._again(key)
+        for key in chosen[count:]:
+            await self._company.basware.act("recode_invoice", invoiceId=key, codingRows=self._rows())
+            await self._again(key)
+
+    async def _again(self, key: str) -> None:
+        await self._company.basware.act("retransfer_invoice", invoiceId=key)
+        self.rounds[key] += 1
+
+    async def _invoice(self, key: str) -> Json:
+        store = await self._company.basware.store()
+        (found,) = [row for row in store["accountingDocuments"] if row["invoiceId"] == key]
+        return found
