@@ -99,14 +99,15 @@ def _message(endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Mes
         for name in sorted(headers)
         if name.startswith("x-") or "signature" in name
     )
-    traceparent = headers.get("traceparent") or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    ids = secrets.token_hex(40)
+    traceparent = headers.get("traceparent") or f"00-{ids[32:64]}-{ids[64:]}-01"
     return Message(
         topic=endpoint.topic,
         key=str(endpoint.connection),
         value=body,
         headers=(
             ("ce_specversion", b"1.0"),
-            ("ce_id", secrets.token_hex(16).encode()),
+            ("ce_id", ids[:32].encode()),
             ("ce_type", b"connector.webhook.v1"),
             ("ce_source", f"/{endpoint.connection}".encode()),
             ("ce_time", datetime.now(UTC).isoformat().encode()),

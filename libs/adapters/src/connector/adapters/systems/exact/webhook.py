@@ -1,6 +1,5 @@
 """Exact's webhooks: who sent them, and what they point at."""
 
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -82,7 +81,7 @@ def verify(body: bytes, recipient: Recipient) -> Verdict:
 
 def _expected(content: bytes, recipient: Recipient) -> list[bytes]:
     secrets = [recipient.secret, *([recipient.previous_secret] if recipient.previous_secret else [])]
-    return [hmac.new(secret, content, hashlib.sha256).hexdigest().upper().encode() for secret in secrets]
+    return [hmac.digest(secret, content, "sha256").hex().upper().encode() for secret in secrets]
 
 
 def _cut(body: bytes) -> tuple[bytes, bytes] | None:
