@@ -1,4 +1,4 @@
-"""Commands about records: why they are stuck, their whole story, letting them go, deciding a link, writing again."""
+"""Commands about records: why they are stuck, their whole story, letting them go, deciding a link."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from connector.console.session import (
 from connector.domain.identity import Entity
 from connector.domain.ports.configuration import FlowState
 from connector.domain.ports.operations import RELEASABLE, RowView, Selection, StoryLine, StuckBy
-from connector.domain.sync.states import Cause, State
+from connector.domain.sync.states import State
 
 app = typer.Typer()
 
@@ -153,29 +153,6 @@ async def release(
             count = await operations.release(chosen, actor())
     done = f"Flow {known} is live; {count} records go" if dry_run else f"{count} records of {known} are due again"
     output.result({"flow": str(known), "released": count, "ended_dry_run": dry_run}, [f"{done}."])
-
-
-@app.command()
-@command
-async def replay(
-    flow: FlowOption,
-    ids: IdsArgument = None,
-    entity: EntityOption = None,
-    yes: YesFlag = False,
-    tenant: TenantOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Look at records again that are settled already, and write what differs. The brake holds back many at once."""
-    output = Output(as_json=as_json)
-    async with platform() as run:
-        known = find_flow(await run.configuration.current(), flow, tenant)
-        chosen = Selection(known, frozenset({State.SYNCED, State.EXCLUDED}), entity, ids or None)
-        operations = PostgresOperations(run.engine)
-        count = await operations.count(chosen)
-        if count:
-            output.confirm(f"Look at {count} settled records of {known} again in the target?", yes=yes)
-            count = await operations.again(chosen, Cause.REPLAY, actor())
-    output.result({"flow": str(known), "due": count}, [f"{count} records of {known} are due again."])
 
 
 @app.command()
