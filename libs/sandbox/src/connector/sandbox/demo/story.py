@@ -127,7 +127,7 @@ class Comparison:
             "documents": {entity: asdict(counted) for entity, counted in sorted(self.documents.items())},
             "totals": {
                 entity: {
-                    currency: {"source": f"{source:f}", "target": f"{target:f}"}
+                    currency: {"source": f"{source.normalize():f}", "target": f"{target.normalize():f}"}
                     for currency, (source, target) in sorted(currencies.items())
                 }
                 for entity, currencies in sorted(self.totals.items())
