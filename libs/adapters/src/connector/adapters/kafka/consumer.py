@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -112,8 +113,9 @@ class Subscription:
         if not await self._starts_where_rewound(messages):
             return
         began = time.monotonic()
+        offsets = next_offsets(messages)
         try:
-            await self._effect(self._client, messages, next_offsets(messages))
+            await self._effect(self._client, messages, offsets)
         except LogBroken as error:
             self._set_broken(str(error))
         except Exception as error:
@@ -121,7 +123,7 @@ class Subscription:
         else:
             self._failures = 0
             BATCH_SECONDS.labels(self._group).observe(time.monotonic() - began)
-            self._count(messages)
+            self._count(messages, offsets)
 
     async def _come_again(self, messages: Sequence[KafkaMessage], error: Exception) -> None:
         self._failures += 1
@@ -143,6 +145,9 @@ class Subscription:
 
     async def _starts_where_rewound(self, messages: Sequence[KafkaMessage]) -> bool:
         """Whether each rewound partition in the batch starts again where it was rewound to; else rewind once more."""
+        if not self._rewound:
+            self._missed_rewinds = 0
+            return True
         skipped = {}
         for place, offset in first_offsets(messages).items():
             expected = self._rewound.pop(place, None)
@@ -179,13 +184,13 @@ class Subscription:
         for place in places:
             self._rewound.pop((place.topic, place.partition), None)
 
-    def _count(self, messages: Sequence[KafkaMessage]) -> None:
-        for offset in next_offsets(messages):
+    def _count(self, messages: Sequence[KafkaMessage], offsets: Sequence[TopicPartition]) -> None:
+        for offset in offsets:
             topic = self._settings.topic_name(offset.topic)
             _, end = self._client.get_watermark_offsets(offset, cached=True)
             LAG.labels(self._group, topic, offset.partition).set(max(0, end - offset.offset))
-        for message in messages:
-            CONSUMED.labels(self._settings.topic_name(message.topic() or ""), self._group).inc()
+        for name, count in Counter(message.topic() or "" for message in messages).items():
+            CONSUMED.labels(self._settings.topic_name(name), self._group).inc(count)
 
 
 class _WatchedConsumer(AsyncConfluentConsumer):
