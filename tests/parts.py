@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,10 +44,13 @@ def execute(server_url: str, statement: str, *names: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all workers of the session."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if _in_worker() else base
+def session_folder() -> Path:
+    """One folder for all workers of the session.
+
+    Not among pytest's own: each session that starts shuts those to other users, and the database runs as one.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    return Path(tempfile.gettempdir()) / f"connector-tests-{run[:12]}"
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +69,7 @@ def parts(session_folder: Path) -> Iterator[Addresses]:
         _left_running.append(started)
     elif started is not None:
         started.stop()
+        shutil.rmtree(session_folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
