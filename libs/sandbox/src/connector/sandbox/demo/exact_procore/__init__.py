@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connector.sandbox.demo.control import ControlPort, Json
@@ -37,7 +37,7 @@ class ExactProcore:
         self.book = Book()
         self._exact, self._procore = sandboxes["exact"], sandboxes["procore"]
         self._division: int = self._exact.credentials["divisions"][0]
-        self._start = date.today() - timedelta(days=30)
+        self._start = datetime.now(UTC).date() - timedelta(days=30)
         self._amount = AMOUNT[size]
         self._documents = Documents(
             self._exact, self._division, self.book, random.Random(seed), self._start, list(COST_MODELS)
@@ -80,11 +80,11 @@ class ExactProcore:
         """One project was closed and is opened again, one is closed; last month's billing periods are still open."""
         store = await self._procore.store()
         projects = {row["project_number"]: row["id"] for row in store["projects"]}
-        await self._procore.act("reopen_project", id=projects["P-300"])
+        await self._procore.act("reopen_project", project_id=projects["P-300"])
         closed = await self._procore.act(
             "create_project", project_number=CLOSED, name="Finished", currency_iso_code="EUR"
         )
-        await self._procore.act("close_project", id=closed["id"])
+        await self._procore.act("close_project", project_id=closed["id"])
         months = {(self._start + timedelta(days=n)).replace(day=1) for n in range(31)}
         for number in COST_MODELS:
             known = {row["start_date"] for row in store["billing_periods"] if row["project_id"] == projects[number]}
