@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from connector.adapters.configuration.tenant_file import TenantFile
 from connector.adapters.parts.part import checkout
+from connector.adapters.systems import names, room
 from connector.console.main import app
 from tests.environment import VARIABLES
 
@@ -81,6 +82,12 @@ def test_every_setting_of_the_tenants_file_is_explained() -> None:
     models = [entry.__args__[1] for entry in entries if entry is not None]
     fields = {name for model in models for name in model.model_fields}
     assert {name for name in fields if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("system", names())
+def test_every_setting_of_a_system_is_on_its_page(system: str) -> None:
+    text = (ROOT / "docs" / "systems" / f"{system}.md").read_text()
+    assert {name for name in room(system).Settings.model_fields if f"`{name}`" not in text} == set()
 
 
 def test_every_make_target_that_is_named_exists() -> None:

@@ -56,6 +56,4 @@ def test_each_metric_that_is_asked_for_exists(exported: frozenset[str]) -> None:
 def test_each_metric_that_exists_is_on_the_dashboard_or_rings_an_alarm(exported: frozenset[str]) -> None:
     text = " ".join(expression for _, expression in expressions())
     whole = {re.sub(r"_(bucket|sum|count)$", "_bucket", name) for name in exported}
-    assert sorted(name for name in whole if name not in text) == [
-        "connector_log_produced_total"
-    ]
+    assert sorted(name for name in whole if name not in text) == ["connector_log_produced_total"]
