@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from connector.adapters.configuration.tenant_file import TenantFile
 from connector.adapters.parts.part import checkout
-from connector.adapters.systems import names, room
+from connector.adapters.systems import flow_kinds, names, room
 from connector.console.main import app
 from tests.environment import VARIABLES
 
@@ -82,6 +82,11 @@ def test_every_setting_of_the_tenants_file_is_explained() -> None:
     models = [entry.__args__[1] for entry in entries if entry is not None]
     fields = {name for model in models for name in model.model_fields}
     assert {name for name in fields if f"`{name}`" not in text} == set()
+
+
+def test_every_kind_of_flow_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert {kind for kind in flow_kinds() if f"`{kind}`" not in text} == set()
 
 
 @pytest.mark.parametrize("system", names())
