@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tests.bench.figures import Figure
 
-BENCHMARKS = ("ingest", "mapper", "live", "backlog", "write", "gate", "procore")
+BENCHMARKS = ("ingest", "mapper", "live", "backlog", "write", "gate", "procore", "basware")
 RESULT = Path("build/bench.json")
 
 

@@ -14,6 +14,7 @@ from connector.domain.identity import ConnectionId
 from connector.domain.ports.configuration import Connection, Snapshot
 from connector.poller.observing import observe
 from connector.poller.reminding import remind
+from connector.poller.retaining import retain
 
 SERVICE = "poller"
 TICK_S = 1.0
@@ -33,6 +34,7 @@ async def main() -> None:
         tasks.create_task(tick(jobs), name="tick")
         tasks.create_task(remind(run), name="reminders")
         tasks.create_task(observe(run), name="metrics")
+        tasks.create_task(retain(run), name="retention")
         await follow(run.configuration, sources, keep_jobs)
 
 

@@ -15,7 +15,9 @@ from connector.domain.ports.blobs import Blobs
 from connector.domain.ports.log import LogError, Record
 
 _BATCH = 1000
-_SILENCE_S = 30.0
+_GATHER_S = 0.2
+"""A batch that is not full is waited for so long."""
+_SILENCES = 150
 
 
 async def scan(
@@ -29,10 +31,13 @@ async def scan(
     claims = Claims(blobs)
     with looker(settings, "scan") as consumer:
         left = await asyncio.to_thread(_assign, settings, consumer, topics, since)
+        silences = 0
         while left:
-            received = await asyncio.to_thread(consumer.consume, _BATCH, _SILENCE_S)
-            if not received:
-                raise LogError(f"Kafka was silent for {_SILENCE_S:.0f} s while {len(left)} partitions were being read")
+            received = await asyncio.to_thread(consumer.consume, _BATCH, _GATHER_S)
+            silences = 0 if received else silences + 1
+            if silences > _SILENCES:
+                silent_s = _SILENCES * _GATHER_S
+                raise LogError(f"Kafka was silent for {silent_s:.0f} s while {len(left)} partitions were being read")
             records = [to_record(message, settings) for message in _before_end(received, left)]
             wanted = [record for record in records if _within(record, since, until)]
             if wanted:

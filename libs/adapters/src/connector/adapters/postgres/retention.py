@@ -1,4 +1,4 @@
-"""Audit is kept in monthly partitions: made ahead of time, and dropped whole once they are old."""
+"""What grows is kept for a time: audit in monthly partitions, dropped whole; calls row by row once they are over."""
 
 from datetime import UTC, date, datetime
 
@@ -7,6 +7,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 _ONE_AT_A_TIME = text("select pg_advisory_xact_lock(3, 1)")
 _PARTITIONS = text("select relid::regclass::text from pg_partition_tree('audit') where isleaf")
+
+_FORGET_CALLS = text(
+    """
+    with over as (
+        select c.tenant, c.call_id from call c
+         where c.not_after < :before
+           and not exists (select from call_item i
+                            where (i.tenant, i.call_id) = (c.tenant, c.call_id)
+                              and (i.outcome is null or i.outcome = 'unknown'))
+         limit :limit),
+    items as (
+        delete from call_item i using over where (i.tenant, i.call_id) = (over.tenant, over.call_id))
+    delete from call c using over where (c.tenant, c.call_id) = (over.tenant, over.call_id)
+    """
+)
+_CALLS_AT_ONCE = 5000
+
+
+async def forget_calls(engine: AsyncEngine, before: datetime) -> int:
+    """Delete calls of before an instant whose outcome is known for every record; how many. Their story is the audit's.
+
+    A call that nobody has resolved yet stays, however old: its record may not be written again without it.
+    """
+    forgotten = 0
+    while True:
+        async with engine.begin() as db:
+            count = (await db.execute(_FORGET_CALLS, {"before": before, "limit": _CALLS_AT_ONCE})).rowcount
+        forgotten += count
+        if count < _CALLS_AT_ONCE:
+            return forgotten
 
 
 class AuditRetention:
