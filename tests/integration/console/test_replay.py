@@ -101,8 +101,8 @@ async def test_a_span_of_the_log_is_replayed_exactly_and_no_group_is_left_behind
         assert before["due"] == 1
         nothing = await asyncio.to_thread(connector, *of_s1[:-1], "supplier.id=s9", "--yes")
         assert nothing["due"] == 0
-    groups = AdminClient(kafka_settings().client()).list_groups(timeout=10)
-    assert not [group.id for group in groups if group.id.startswith(kafka_settings().group_prefix)]
+    groups = AdminClient(kafka_settings().client()).list_consumer_groups(request_timeout=10).result().valid
+    assert not [group.group_id for group in groups if group.group_id.startswith(kafka_settings().group_prefix)]
 
 
 async def test_an_order_that_cannot_be_understood_is_refused_with_an_example(run: Runtime) -> None:

@@ -1,13 +1,14 @@
 """ingest as its own process, on the real broker and database, for one Exact connection."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connector.adapters.configuration.tenant_file import load
 from connector.adapters.kafka.admin import apply_topics
@@ -58,7 +59,7 @@ class Receiver:
             places = [
                 TopicPartition(topic, number, 0) for number in consumer.list_topics(topic).topics[topic].partitions
             ]
-            ends = sum(consumer.get_watermark_offsets(place)[1] for place in places)
+            ends = sum(_end(consumer, place) for place in places)
             consumer.assign(places)
             found: list[Message] = []
             while len(found) < ends:
@@ -128,3 +129,15 @@ def cut_off(
     """One whose broker is away."""
     with receiving(f"127.0.0.1:{free_port()}", database_url, tmp_path_factory.mktemp("cut-off"), key_ring) as receiver:
         yield receiver
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    """The offset after the last message; a new topic's partitions have no leader for a moment."""
+    for _ in range(50):
+        try:
+            return int(consumer.get_watermark_offsets(place, timeout=10)[1])
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+            time.sleep(0.2)
+    raise AssertionError(f"{place} has no leader after 10 s")
