@@ -24,12 +24,14 @@ from connector.domain.ports.dispatch import (
 from connector.domain.ports.epochs import EpochLost, Hold
 from connector.domain.ports.operations import RELEASABLE, Selection
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
-from connector.domain.ports.target import Dependency, TargetObject
+from connector.domain.ports.target import Dependency, NaturalKey, TargetObject
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
 from tests.write import FLOW, SOURCE, TARGET, at, ref, row_of
 
 from .conftest import Stores
+
+KEY = NaturalKey("orders", (("number", "PO-1"),))
 
 
 def desired(native_id: str = "1", read: int = 1, content: str = "c1", **given: Any) -> Desired:
@@ -158,12 +160,12 @@ async def test_an_open_call_is_seen_by_whoever_claims_the_row_until_it_is_resolv
     await stores.rows.upsert([desired()])
     (due,) = await claim(stores, hold)
     await stores.dispatch.open_call(
-        hold, Intent("call-1", "POST", "orders", 30, [IntentItem(due.row, "order", "create", True)])
+        hold, Intent("call-1", "POST", "orders", 30, [IntentItem(due.row, "order", "create", True, KEY)])
     )
     hold = await hold_of(stores, "a")
     (due,) = await claim(stores, hold)
     (call,) = due.open_calls
-    assert (call.part, call.step, call.creates) == ("order", "create", True)
+    assert (call.part, call.step, call.creates, call.natural_key) == ("order", "create", True, KEY)
     assert 25 < call.not_after_in_s <= 30
     await stores.dispatch.settle(hold, [Settlement(due, closed=[Closed("call-1", "order", "unknown")])])
     (due,) = await claim(stores, hold)

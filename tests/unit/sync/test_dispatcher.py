@@ -441,3 +441,40 @@ async def test_what_was_blocked_under_a_configuration_that_is_no_more_is_judged_
         w.configuration.apply(mappings={(FLOW, "gl"): {"4000": MappingEntry("6000", "1")}})
         await asyncio.sleep(20)
         assert w.state() == State.SYNCED
+
+
+@virtually
+async def test_what_an_unanswered_create_made_is_cancelled_when_the_document_is_deleted_meanwhile() -> None:
+    async with writer() as w:
+        w.vendor.faults.append(Fault.LOST_AFTER)
+        await w.take(record(order()))
+        await asyncio.sleep(60)
+        await w.take(record(None, read=2, entity=Entity.PURCHASE_ORDER))
+        await asyncio.sleep(140)
+        assert w.vendor.writes == [("create", "PO-1"), ("cancel", "PO-1")]
+        assert w.state() == State.SYNCED
+
+
+@virtually
+async def test_what_an_unanswered_create_made_is_renumbered_when_the_document_has_another_number_by_then() -> None:
+    async with writer() as w:
+        w.vendor.faults.append(Fault.LOST_AFTER)
+        await w.take(record(order("PO-1")))
+        await asyncio.sleep(60)
+        await w.take(record(order("PO-2"), read=2))
+        await asyncio.sleep(140)
+        assert [step for step, _ in w.vendor.writes] == ["create", "update", "submit"]
+        (made,) = w.vendor.records
+        assert made.content["number"] == "PO-2"
+
+
+@virtually
+async def test_an_unanswered_create_that_made_nothing_leaves_nothing_to_do_for_a_deleted_document() -> None:
+    async with writer() as w:
+        w.vendor.faults.append(Fault.LOST_BEFORE)
+        await w.take(record(order()))
+        await asyncio.sleep(60)
+        await w.take(record(None, read=2, entity=Entity.PURCHASE_ORDER))
+        await asyncio.sleep(140)
+        assert w.vendor.writes == []
+        assert w.state() in (State.SYNCED, State.EXCLUDED)

@@ -78,6 +78,7 @@ class MemoryDispatch:
                     creates=item.creates,
                     opened_at=item.opened_at,
                     not_after_in_s=(item.not_after - now).total_seconds(),
+                    natural_key=item.natural_key,
                 )
                 for item in self._tables.items.get(desired.row, ())
                 if item.unresolved
@@ -102,7 +103,9 @@ class MemoryDispatch:
         self._tables.intents[intent.call_id] = intent
         for item in intent.items:
             self._tables.items[item.row].append(
-                CallItem(item.row, intent.call_id, item.part, item.step, item.creates, opened, not_after)
+                CallItem(
+                    item.row, intent.call_id, item.part, item.step, item.creates, opened, not_after, item.natural_key
+                )
             )
 
     async def settle(self, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:

@@ -11,7 +11,7 @@ from connector.domain.ports.dispatch import Feedback, Intent, StoredObject
 from connector.domain.ports.epochs import EpochLost, Hold
 from connector.domain.ports.operations import StoryLine
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
-from connector.domain.ports.target import Json
+from connector.domain.ports.target import Json, NaturalKey
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State, move
 
@@ -49,6 +49,7 @@ class CallItem:
     creates: bool
     opened_at: datetime
     not_after: datetime
+    natural_key: NaturalKey | None = None
     outcome: str | None = None
 
     @property

@@ -14,7 +14,7 @@ from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, R
 from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, StoredObject, linked
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.references import ReferenceKey
-from connector.domain.ports.target import LinkedObject, TargetObject
+from connector.domain.ports.target import LinkedObject, NaturalKey, TargetObject
 from connector.domain.sync.states import Cause, State
 
 from .columns import array_of, run
@@ -60,7 +60,7 @@ _OBJECTS = text(
 
 _OPEN_CALLS = text(
     f"""
-    select i.flow, i.entity, i.native_id, i.call_id, i.part, i.step, i.creates, c.opened_at,
+    select i.flow, i.entity, i.native_id, i.call_id, i.part, i.step, i.creates, i.natural_key, c.opened_at,
            extract(epoch from c.not_after - clock_timestamp()) as not_after_in_s
       from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")})
            as g(tenant, flow, entity, native_id)
@@ -251,9 +251,23 @@ async def _open_calls(db: AsyncConnection, rows: Sequence[RowRef]) -> Mapping[Ro
     for row in await run(db, _OPEN_CALLS, row_columns(rows)):
         ref = RowRef(FlowId(tenant, row.flow), Entity(row.entity), row.native_id)
         found[ref].append(
-            OpenCall(row.call_id, row.part, row.step, row.creates, row.opened_at, float(row.not_after_in_s))
+            OpenCall(
+                call_id=row.call_id,
+                part=row.part,
+                step=row.step,
+                creates=row.creates,
+                opened_at=row.opened_at,
+                not_after_in_s=float(row.not_after_in_s),
+                natural_key=_natural_key(row.natural_key),
+            )
         )
     return found
+
+
+def _natural_key(stored: Any) -> NaturalKey | None:
+    if stored is None:
+        return None
+    return NaturalKey(stored["resource"], tuple((name, value) for name, value in stored["fields"]))
 
 
 def stored_object(row: Any) -> StoredObject:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connector.domain.identity import RowRef
 from connector.domain.ports.dispatch import Event, Intent, Judgement, Settlement, StoredObject
 from connector.domain.ports.epochs import Hold
+from connector.domain.ports.target import NaturalKey
 
 from .columns import array_of, run
 from .desired import row_columns
@@ -28,10 +29,11 @@ _OPEN = text(
                clock_timestamp() + make_interval(secs => c.deadline)
           from unnest({array_of("call_ids")}, {array_of("methods")}, {array_of("resources")},
                       {array_of("deadlines", "float")}) as c(call_id, method, resource, deadline))
-    insert into call_item (tenant, call_id, flow, entity, native_id, part, step, creates)
-    select tenant, call_id, flow, entity, native_id, part, step, creates
+    insert into call_item (tenant, call_id, flow, entity, native_id, part, step, creates, natural_key)
+    select tenant, call_id, flow, entity, native_id, part, step, creates, cast(natural_key as jsonb)
       from unnest({_ROWS}, {array_of("item_calls")}, {array_of("parts")}, {array_of("steps")},
-                  {array_of("creates", "boolean")}) as i({_ROW}, call_id, part, step, creates)
+                  {array_of("creates", "boolean")}, {array_of("natural_keys")})
+           as i({_ROW}, call_id, part, step, creates, natural_key)
     """
 )
 
@@ -216,8 +218,13 @@ async def open_calls(db: AsyncConnection, hold: Hold, intents: Sequence[Intent])
             "parts": [item.part for _, item in items],
             "steps": [item.step for _, item in items],
             "creates": [item.creates for _, item in items],
+            "natural_keys": [_key_text(item.natural_key) for _, item in items],
         },
     )
+
+
+def _key_text(key: NaturalKey | None) -> str | None:
+    return None if key is None else json.dumps({"resource": key.resource, "fields": key.fields})
 
 
 async def settle(db: AsyncConnection, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:

@@ -13,7 +13,7 @@ from connector.domain.sync.states import Cause, State
 
 from .epochs import Hold
 from .references import ReferenceKey
-from .target import Dependency, Json, LinkedObject, OutcomeKind, TargetObject
+from .target import Dependency, Json, LinkedObject, NaturalKey, OutcomeKind, TargetObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class OpenCall:
     opened_at: datetime
     not_after_in_s: float
     """Until the call can no longer be on its way, by the database's clock; negative once past."""
+    natural_key: NaturalKey | None = None
+    """Where a creating call's object is to be looked for, whatever its document says by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class IntentItem:
     part: str
     step: str
     creates: bool
+    natural_key: NaturalKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ class Carrier:
         assert step is not None
         call_id = f"{self.randomness.getrandbits(96):024x}"
         items = [
-            IntentItem(work.due.row, work.step.part, work.step.name, work.step.creates)
+            IntentItem(work.due.row, work.step.part, work.step.name, work.step.creates, _key_of(work))
             for work in group
             if work.step is not None
         ]
@@ -224,6 +224,11 @@ class Carrier:
             except (VendorError, GateError) as error:
                 await self.clock.sleep(backoff_s(attempts, self.randomness, error.retry_after_s))
         return None
+
+
+def _key_of(work: Work) -> NaturalKey | None:
+    assert work.step is not None
+    return work.part.natural_key if work.step.creates else None
 
 
 def _not_looked_up(work: Work) -> bool:

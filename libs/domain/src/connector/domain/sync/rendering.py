@@ -19,6 +19,7 @@ from connector.domain.vendor_error import VendorError
 
 from .failures import after_failure, outcome_of
 from .lookup import Answers, RecordingLookup
+from .orphans import by_call, take_over
 from .work import Work, after_rendering, before_rendering, blocked
 
 TargetOf = Callable[[Flow, Connection], Target]
@@ -69,6 +70,8 @@ class Renderer:
         asked: set[ReferenceKey] = set()
         while missed := await self._read_missing([work for work in todo if work.judgement is None], asked):
             await self._render_all(missed)
+        for group in by_call(todo):
+            await self._render_all(await take_over(group, self._target(group[0]), self._randomness))
         for work in todo:
             if work.judgement is None and (judgement := after_rendering(work)) is not None:
                 work.judge(judgement)
