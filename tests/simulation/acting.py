@@ -16,10 +16,9 @@ from .erp import Document
 from .process import Planned, Process
 from .schedule import Act
 from .shop import WriteFault
-from .world import DOCUMENTS, FLOW, SOURCE, TARGET, TOPICS, WEBHOOKS, World
+from .world import FLOW, SOURCE, TARGET, World
 
 RESOURCES = {Entity.SUPPLIER: SUPPLIERS, Entity.PURCHASE_ORDER: ORDERS, Entity.INVOICE: INVOICES}
-LOG_TOPICS = {"webhooks": WEBHOOKS, "documents": DOCUMENTS, "canonical": "canonical."}
 WRITE_FAULTS = {str(fault): fault for fault in WriteFault}
 
 
@@ -39,7 +38,7 @@ class Acting:
     async def finished(self) -> None:
         """Wait for what was begun and has not ended yet."""
         for task in self._later:
-            await asyncio.wait([task])
+            await task
 
     async def end_all_trouble(self) -> None:
         """From now on nothing goes wrong; people put right what only they can."""
@@ -269,10 +268,10 @@ class Acting:
     # the log
 
     def _log_refused(self, detail: dict[str, Any]) -> None:
-        self._world.log_faults += [(LOG_TOPICS[detail["topic"]], Fault.REFUSED)] * detail["count"]
+        self._world.log_faults += [(detail["topic"] + ".", Fault.REFUSED)] * detail["count"]
 
     def _log_answer_lost(self, detail: dict[str, Any]) -> None:
-        self._world.log_faults += [(LOG_TOPICS[detail["topic"]], Fault.ACKNOWLEDGEMENT_LOST)] * detail["count"]
+        self._world.log_faults += [(detail["topic"] + ".", Fault.ACKNOWLEDGEMENT_LOST)] * detail["count"]
 
     def _compaction(self, detail: dict[str, Any]) -> None:
         self._cover("compaction")
@@ -281,7 +280,7 @@ class Acting:
     def _reset(self, group: str, detail: dict[str, Any]) -> None:
         def between() -> None:
             self._cover(f"reset-{group}")
-            self._world.cluster.reset_back(group, TOPICS[group], detail["back"])
+            self._world.cluster.reset_back(group, self._world.topics[group], detail["back"])
 
         names = [name for name in self._world.processes if name.partition("-")[0] == group]
         self._later.append(asyncio.get_running_loop().create_task(self._restarted(names, detail["down_s"], between)))
@@ -301,7 +300,7 @@ class Acting:
         def between() -> None:
             self._cover("translation-raised")
             self._world.version += 1
-            self._world.cluster.reset_back("mapper", TOPICS["mapper"], None)
+            self._world.cluster.reset_back("mapper", self._world.topics["mapper"], None)
 
         self._later.append(
             asyncio.get_running_loop().create_task(self._restarted(["mapper"], detail["down_s"], between))

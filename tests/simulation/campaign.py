@@ -86,9 +86,9 @@ def play_seed(seed: int) -> Played:
     began_s = time.process_time()
     rooms = seed % ROOMS_EVERY == 0
     if rooms:
-        from .rooms.running import play_rooms
+        from .rooms.running import draw_rooms, play_rooms
 
-        findings, covered, moves = play_rooms(seed)
+        findings, covered, moves = play_rooms(draw_rooms(seed))
     else:
         result = play(draw(seed))
         findings, covered, moves = result.findings, result.covered, result.moves

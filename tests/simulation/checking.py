@@ -18,7 +18,7 @@ from connector.domain.sync.states import State
 from .acting import RESOURCES
 from .erp import Document, account
 from .shop import Written
-from .world import CANONICAL, DOCUMENTS, FLOW, SOURCE, TARGET, World
+from .world import FLOW, SOURCE, TARGET, World
 
 CONTENT_STEPS = ("create", "update")
 LOST, DOUBLED, DISAGREEING = "lost", "doubled", "disagreeing"
@@ -69,8 +69,8 @@ def _mapped_once(world: World) -> Iterator[Finding]:
     again = ("reset-mapper", "translation-raised", "compaction")
     if any(world.covered[kind] for kind in again):
         return
-    documents = len(world.cluster.records(DOCUMENTS))
-    mapped = sum(len(world.cluster.records(topic)) for topic in CANONICAL)
+    documents = len(world.cluster.records(world.documents))
+    mapped = sum(len(world.cluster.records(topic)) for topic in world.canonical)
     if mapped != documents:
         kind = LOST if mapped < documents else DOUBLED
         yield Finding(kind, f"{documents} documents became {mapped} canonical records")
@@ -232,6 +232,11 @@ class _Checked:
             return True
         return not any(record.stamp == needed.key for record in self.world.shop.vendor.records)
 
+    def _linked_ids(self) -> list[str]:
+        """Objects that are ours by the flow's rules need not carry our mark yet."""
+        known = self.world.tables.objects.get((TARGET, self.ref), {})
+        return [stored.object.target_id for stored in known.values()]
+
     def _true(self, reason: Reason, row: Row) -> bool:
         """Whether a reason to block holds now; a refusal that was told to the source need only have held then."""
         if reason.code == "doubled":
@@ -245,15 +250,14 @@ class _Checked:
             case "number-taken-in-target":
                 return any(r.stamp != self.ref.key for r in self.world.shop.vendor.live(resource, number))
             case "refused-in-target":
-                return bool(self.objects) and not any(record.live for record in self.objects)
+                linked = [self.world.shop.vendor.by_id(id) for id in self._linked_ids()]
+                return any(record is not None and not record.live for record in [*self.objects, *linked])
             case "supplier-not-there" | "order-not-there":
                 return any(
                     str(reason.missing).endswith(needed.key) and self._not_there(needed) for needed in self._needed()
                 )
             case "target-differs":
                 return any(r.net is not None and r.net != _net(r.content) for r in self.objects)
-            case "call-unresolved":
-                return self.document.deleted
             case _:
                 return False
 

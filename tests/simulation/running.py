@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connector.adapters.memory import dispatch, tables
 from connector.domain.sync import failures, retry, states
@@ -17,8 +17,10 @@ from .loop import Stalled, run
 from .schedule import TROUBLE_ENDS_S, Schedule
 from .world import SOURCE, World
 
-SETTLED_WITHIN_S = 900.0
+SETTLED_WITHIN_S = 450.0
 IMPATIENT_ATTEMPTS = 2
+OFTEN = timedelta(minutes=1)
+"""Jobs that run as often as this are part of coming to rest."""
 MOVING = frozenset({State.DUE, State.WAITING, State.HELD})
 
 
@@ -34,31 +36,34 @@ class Result:
 
 def play(schedule: Schedule) -> Result:
     moves: Counter[str] = Counter()
-    with _counting(moves), _attempts(IMPATIENT_ATTEMPTS if schedule.impatient else retry.ATTEMPTS_AT_MOST):
+    with counting_moves(moves), _attempts(IMPATIENT_ATTEMPTS if schedule.impatient else retry.ATTEMPTS_AT_MOST):
         world, findings = run(_play(schedule))
     return Result(schedule, findings, world.covered, moves, _story(world))
 
 
 async def _play(schedule: Schedule) -> tuple[World, list[Finding]]:
     world = World(schedule)
-    acting = Acting(world)
+    settled = await at_rest(world, Acting(world))
+    findings = check(world)
+    if not settled and not findings:
+        findings = [Finding("lost", f"never at rest: {_restless(world)}")]
+    await world.close()
+    return world, findings
+
+
+async def at_rest(world: World, acting: Acting) -> bool:
+    """Play a world's schedule, end all trouble, and let everything come to rest; whether it did."""
     world.start_all()
-    loop = asyncio.get_running_loop()
+    schedule, loop = world.schedule, asyncio.get_running_loop()
     for act in schedule.acts:
         await asyncio.sleep(act.at_s - loop.time())
         acting.act(act)
     await asyncio.sleep(max(schedule.acts[-1].at_s, TROUBLE_ENDS_S) - loop.time() if schedule.acts else 0)
     await acting.finished()
     await acting.end_all_trouble()
-    settled = await _settle(world)
-    if settled:
-        await acting.put_right()
-        settled = await _settle(world)
-    findings = check(world)
-    if not settled and not findings:
-        findings = [Finding("lost", f"never at rest: {_restless(world)}")]
-    await world.close()
-    return world, findings
+    await _settle(world)
+    await acting.put_right()
+    return await _settle(world)
 
 
 async def _settle(world: World) -> bool:
@@ -77,16 +82,15 @@ def _restless(world: World, since: datetime | None = None) -> list[str]:
     jobs = world.read_state.jobs.get(SOURCE, {})
     keys = world.read_state.keys.get(SOURCE, {})
     found = []
-    if not world.post_is_empty:
-        found.append("notices are under way")
     if any(key.due is not None for key in keys.values()):
         found.append("keys are due")
-    if any(job.due or job.finished_at is None or (since and job.finished_at <= since) for job in jobs.values()):
+    often = [job for job in jobs.values() if job.kind.every <= OFTEN]
+    if any(job.due or job.finished_at is None or (since and job.finished_at <= since) for job in often):
         found.append("sweeps are due")
     if any(row.state in MOVING for row in world.tables.rows.values()):
         found.append("rows are due")
-    if world.shop.under_way:
-        found.append("calls are under way")
+    if world.under_way:
+        found.append("calls or notices are under way")
     if not found and world.lag:
         found.append("the log is not read to its end")
     return found
@@ -99,7 +103,7 @@ def _story(world: World) -> str:
 
 
 @contextmanager
-def _counting(moves: Counter[str]) -> Iterator[None]:
+def counting_moves(moves: Counter[str]) -> Iterator[None]:
     """Count every move of a row's state."""
     real = states.move
 

@@ -144,10 +144,11 @@ def _fault(dice: random.Random, documents: list[Act], *, sweeps: bool) -> Act:
     chosen = dice.choice(documents)
     near_s = chosen.at_s + dice.uniform(0, 12)
     at_s = min(near_s if dice.random() < 0.7 else dice.uniform(0, 50), TROUBLE_ENDS_S - 2)
-    return Act(at_s, kind, _detail(dice, kind, chosen))
+    return Act(at_s, kind, fault_detail(dice, kind, chosen))
 
 
-def _detail(dice: random.Random, kind: str, chosen: Act) -> dict[str, Any]:
+def fault_detail(dice: random.Random, kind: str, chosen: Act) -> dict[str, Any]:
+    """What a fault of a kind needs to know; `chosen` is the document it is about, if it is about one."""
     weighted = ("writer-a", "writer-a", "writer-b", "fetcher-a", "fetcher-b", "mapper", "ingest", "poller")
     match kind:
         case "crash":

@@ -20,6 +20,7 @@ from connector.adapters.memory.target import MemoryOptions
 from connector.adapters.signals import AsyncioSignal
 from connector.domain.documents.envelope import SourceDocument
 from connector.domain.documents.messages import document_message
+from connector.domain.documents.translation import Translations
 from connector.domain.identity import ConnectionId, Entity, FlowId
 from connector.domain.mapping.mapper import Mapper
 from connector.domain.ports.configuration import Connection, Flow, FlowState, MappingEntry, OnBlock
@@ -35,6 +36,8 @@ from connector.domain.ports.log import (
     documents_topic,
     webhooks_topic,
 )
+from connector.domain.ports.source import Notice, Source
+from connector.domain.ports.target import Target
 from connector.domain.read.notices import NoticeIntake
 from connector.domain.read.reader import Publish, Reader
 from connector.domain.read.reading import Reading
@@ -56,9 +59,6 @@ CALL_DEADLINE_S, PROCESSING_S = 2.0, 4.0
 WAIT_S = 20.0
 BATCH = 4
 """Records a consumer takes at once: few, so that a replay shows its older revisions."""
-WEBHOOKS, DOCUMENTS = webhooks_topic("erp"), documents_topic("erp")
-CANONICAL = [canonical_topic(entity) for entity in ENTITIES]
-TOPICS = {"fetcher": [WEBHOOKS], "mapper": [DOCUMENTS], "writer": CANONICAL}
 
 
 class WorldClock:
@@ -78,8 +78,16 @@ class WorldClock:
 
 
 class World:
+    """The small ERP and the small shop; another world has the vendors' rooms and their sandboxes instead."""
+
+    system, target_system = "erp", "shop"
+    entities: Sequence[Entity] = ENTITIES
+
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
+        self.webhooks, self.documents = webhooks_topic(self.system), documents_topic(self.system)
+        self.canonical = [canonical_topic(entity) for entity in self.entities]
+        self.topics = {"fetcher": [self.webhooks], "mapper": [self.documents], "writer": self.canonical}
         self.covered: Counter[str] = Counter()
         self.troubles: list[str] = []
         """Errors that no fault explains: each is a finding."""
@@ -106,8 +114,8 @@ class World:
     def _open_stores(self) -> None:
         self.clock = WorldClock(self.dice("log"))
         self.log_faults: list[tuple[str, Fault]] = []
-        topics = [Topic(WEBHOOKS, Cleanup.DELETE, 3), Topic("mapping.rejected", Cleanup.DELETE, 1)]
-        topics += [Topic(name, Cleanup.COMPACT, 3) for name in [DOCUMENTS, *CANONICAL]]
+        topics = [Topic(self.webhooks, Cleanup.DELETE, 3), Topic("mapping.rejected", Cleanup.DELETE, 1)]
+        topics += [Topic(name, Cleanup.COMPACT, 3) for name in [self.documents, *self.canonical]]
         self.cluster = MemoryCluster(topics, self.clock, fault=self._log_fault)
         self.read_state = ReadState()
         self.tables = MemoryTables(self.now)
@@ -175,6 +183,26 @@ class World:
                 return fault
         return None
 
+    def source_of(self, process: Process) -> Source:
+        return ErpSource(SOURCE, self.erp, process.point, self.schedule.sweeps)
+
+    def target_of(self, process: Process) -> Target:
+        target = ShopTarget(TARGET, self.shop.vendor, self.schedule.batch)
+        target.shop, target.point = self.shop, process.point
+        return target
+
+    def notices_of(self, webhook: bytes) -> Sequence[Notice]:
+        return notices(webhook)
+
+    def translations_of(self, _: str) -> Translations:
+        return translations(self.version)
+
+    @property
+    def under_way(self) -> int:
+        """Calls that the target may still carry out, and notices that the source may still deliver."""
+        self._background = [task for task in self._background if not task.done()]
+        return self.shop.under_way + len(self._background)
+
     # notices on their way
 
     def _tell(self, body: bytes) -> None:
@@ -190,10 +218,11 @@ class World:
     async def _deliver(self, body: bytes, delay_s: float) -> None:
         """The ERP repeats a notice until somebody has acknowledged it."""
         await asyncio.sleep(delay_s)
-        while not await self._received(body):  # noqa: ASYNC110
+        while not await self.received(body):  # noqa: ASYNC110
             await asyncio.sleep(1.0)
 
-    async def _received(self, body: bytes) -> bool:
+    async def received(self, body: bytes) -> bool:
+        """Whether ingest took it: acknowledged to the vendor once the log has it."""
         process = self.processes.get("ingest")
         if process is None or not process.alive:
             return False
@@ -201,7 +230,7 @@ class World:
 
         async def receive() -> None:
             try:
-                await process.call(self._logs["ingest"].produce, [Message(WEBHOOKS, str(SOURCE), body)])
+                await process.call(self._logs["ingest"].produce, [Message(self.webhooks, str(SOURCE), body)])
                 taken = True
             except (LogError, DatabaseAway):
                 taken = False
@@ -217,11 +246,6 @@ class World:
     def background(self, coro: Any) -> None:
         self._background = [task for task in self._background if not task.done()]
         self._background.append(asyncio.get_running_loop().create_task(coro))
-
-    @property
-    def post_is_empty(self) -> bool:
-        self._background = [task for task in self._background if not task.done()]
-        return not self._background
 
     # processes
 
@@ -267,14 +291,14 @@ class World:
 
     def _start_fetcher(self, process: Process) -> None:
         keys = Reached(process, self.keys)
-        intake = NoticeIntake(notices, keys, self.configuration, process)
+        intake = NoticeIntake(self.notices_of, keys, self.configuration, process)
         self._consume(process, "fetcher", intake.take)
-        source = ErpSource(SOURCE, self.erp, process.point, self.schedule.sweeps)
+        source = self.source_of(process)
         log = self._logs[process.name]
 
         def reader_of(publish: Publish) -> Reader:
             jobs = Reached(process, self.jobs)
-            return Reader(source, "erp", keys, jobs, publish, process.random)
+            return Reader(source, self.system, keys, jobs, publish, process.random)
 
         async def publish(documents: Sequence[SourceDocument]) -> None:
             await process.call(log.produce, [document_message(document) for document in documents])
@@ -294,7 +318,7 @@ class World:
 
     def _start_poller(self, process: Process) -> None:
         jobs = Reached(process, self.jobs)
-        kinds = ErpSource(SOURCE, self.erp, process.point, self.schedule.sweeps).jobs
+        kinds = self.source_of(process).jobs
 
         async def poll() -> None:
             while True:
@@ -308,7 +332,7 @@ class World:
         process.create_task(poll(), name="poll")
 
     def _start_mapper(self, process: Process) -> None:
-        mapper = Mapper(lambda _: translations(self.version))
+        mapper = Mapper(self.translations_of)
         log = self._logs[process.name]
 
         def apply(record: Record) -> Sequence[Message]:
@@ -316,13 +340,13 @@ class World:
             return mapper(record)
 
         async def run() -> None:
-            await log.exactly_once([DOCUMENTS], "mapper", apply, max_records=BATCH)
+            await log.exactly_once([self.documents], "mapper", apply, max_records=BATCH)
 
         process.create_task(run(), name="map")
 
     def _start_writer(self, process: Process) -> None:
         references = Reached(process, self.references)
-        intake = Intake(Reached(process, self.rows), references, "shop")
+        intake = Intake(Reached(process, self.rows), references, self.target_system)
 
         async def take(records: Sequence[Record]) -> None:
             batch = [Incoming(r.key, r.value, Origin(r.topic, r.partition, r.offset)) for r in records]
@@ -330,8 +354,7 @@ class World:
             self.troubles += [f"intake refused {refused}" for refused in taken.refused]
 
         self._consume(process, "writer", take)
-        target = ShopTarget(TARGET, self.shop.vendor, self.schedule.batch)
-        target.shop, target.point = self.shop, process.point
+        target = self.target_of(process)
         dispatcher = self._dispatchers[process.name] = Dispatcher(
             connection=TARGET,
             holder=f"{process.name}-{self._lives[process.name]}",
@@ -362,7 +385,7 @@ class World:
             await process.point()
 
         async def run() -> None:
-            await log.consume(TOPICS[group], group, take, max_records=BATCH)
+            await log.consume(self.topics[group], group, take, max_records=BATCH)
 
         process.create_task(run(), name="consume")
 
@@ -379,7 +402,7 @@ class World:
     def group_lag(self, group: str) -> int:
         """Committed records of the group's topics that it has not taken."""
         lag = 0
-        for topic in TOPICS[group]:
+        for topic in self.topics[group]:
             for record in self.cluster.records(topic):
                 lag += record.offset >= (self.cluster.committed(group, topic, record.partition) or 0)
         return lag
