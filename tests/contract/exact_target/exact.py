@@ -249,7 +249,7 @@ class Desk:
             spawner=group,
             signal=AsyncioSignal,
             report=lambda what, error: self.troubles.append(error),
-            pace=Pace(recheck_s=0.3),
+            pace=Pace(recheck_s=0.3, refresh_s=0.5),
         )
 
     async def take(self, *records: AnyRecord) -> None:

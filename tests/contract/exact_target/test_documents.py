@@ -190,6 +190,18 @@ async def test_a_changed_invoice_replaces_its_open_entry_but_never_a_processed_o
     assert [entry["AmountFC"] for entry in desk.entries(number)] == ["242.00"]
 
 
+async def test_an_entry_that_people_deleted_is_made_again_only_in_a_new_round(
+    desk: Desk, vendor: Any, number: str
+) -> None:
+    await desk.settled(record(invoice(number), number))
+    desk.sandbox.act("delete_purchase_entry", id=desk.entries(number)[0]["EntryID"])
+    same_round = record(invoice(number, due_date=date(2026, 5, 1)), number)
+    await desk.settled(same_round, State.BLOCKED)
+    assert desk.codes(same_round) == {"refused-in-target"}
+    await desk.settled(record(invoice(number), number, round=1))
+    assert len(desk.entries(number)) == 1
+
+
 async def test_only_the_due_date_is_changed_in_place(desk: Desk, vendor: Any, number: str) -> None:
     await desk.settled(record(invoice(number), number))
     (before,) = desk.entries(number)
@@ -306,3 +318,16 @@ async def test_orders_are_left_out_unless_the_flow_mirrors_them(desk: Desk, vend
     left = record(order(number), number)
     await desk.settled(left, State.EXCLUDED)
     assert left.entity is Entity.PURCHASE_ORDER
+
+
+async def test_a_cost_center_closed_while_we_believe_it_open_is_named_before_any_write(
+    desk: Desk, vendor: Any, number: str
+) -> None:
+    code = f"C{number[2:]}"
+    desk.sandbox.act("create_cost_center", Code=code, Description="Closing")
+    await desk.settled(record(invoice(f"{number}-before", line("1", cc=code)), f"{number}-before"))
+    desk.sandbox.act("edit_cost_center", id=code, EndDate="2020-01-01")
+    await asyncio.sleep(1.5)  # older than the desk lets reference data grow
+    refused = record(invoice(number, line("1", cc=code)), number)
+    await desk.settled(refused, State.BLOCKED)
+    assert desk.codes(refused) == {"cost-center-closed-in-target"}

@@ -8,9 +8,10 @@ from connector.domain.identity import Entity, EntityRef, Role
 from connector.domain.ports.answers import DueAnswer, Told
 from connector.domain.ports.dispatch import Feedback
 from connector.domain.ports.epochs import EpochLost, Hold
+from connector.domain.ports.references import ReferenceEntry, ReferenceKey
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import State
-from tests.write import FLOW, SOURCE
+from tests.write import FLOW, SOURCE, TARGET
 
 from .conftest import Stores
 from .test_stores import claim, desired, hold_of, judge
@@ -127,3 +128,13 @@ async def test_a_number_leads_to_the_party_that_has_it_now(stores: Stores) -> No
     await stores.transfers.name(SOURCE, {"/V1": "a", "ERP/V1": "a"})
     await stores.transfers.name(SOURCE, {"/V1": "b"})
     assert await stores.transfers.named(SOURCE, ["/V1", "ERP/V1", "/V2"]) == {"/V1": "b", "ERP/V1": "a"}
+
+
+async def test_reference_data_grows_old_until_it_is_read_again(stores: Stores) -> None:
+    key, other = ReferenceKey(TARGET, "gl-account", "4000"), ReferenceKey(TARGET, "term", "30")
+    await stores.references.upsert([ReferenceEntry(one, None, "v1", {"active": True}) for one in (key, other)])
+    assert list(await stores.references.older(TARGET, {"gl-account"}, 60.0)) == []
+    await asyncio.sleep(0.05)
+    assert list(await stores.references.older(TARGET, {"gl-account"}, 0.04)) == [key]
+    await stores.references.upsert([ReferenceEntry(key, None, "v1", {"active": True})])
+    assert list(await stores.references.older(TARGET, {"gl-account"}, 0.04)) == []

@@ -343,6 +343,25 @@ async def test_an_applied_configuration_has_older_verdicts_judged_again(stores: 
     assert await stores.dispatch.rejudge(hold, FLOW, 5, live=True) == 2
 
 
+async def test_what_stands_in_the_target_is_looked_at_again_and_what_changed_there_is_due(stores: Stores) -> None:
+    await stores.rows.upsert([desired("1"), desired("2"), desired("3")])
+    hold = await hold_of(stores)
+    for due in await claim(stores, hold):
+        objects = {} if due.row.native_id == "3" else {"order": stored(f"T{due.row.native_id}")}
+        await judge(stores, hold, due, State.SYNCED, objects=objects)
+    assert await stores.dispatch.standing(hold, [FLOW], 10, 3600) == []
+    standing = await stores.dispatch.standing(hold, [FLOW], 10, 0)
+    assert {one.row: one.objects["order"].object.target_id for one in standing} == {
+        row_of("1"): "T1",
+        row_of("2"): "T2",
+    }
+    await stores.dispatch.seen(hold, [row_of("1"), row_of("2")], [row_of("1")])
+    assert (await state_of(stores, "1"), await state_of(stores, "2")) == (State.DUE, State.SYNCED)
+    (due,) = await claim(stores, hold)
+    assert (due.row, due.cause) == (row_of("1"), Cause.SWEEP)
+    assert "changed-in-target" in [line.event for line in await stores.operations.story(row_of("1"))]
+
+
 async def test_the_brake_counts_when_all_are_judged_and_lets_few_go(stores: Stores) -> None:
     hold = await hold_of(stores)
     await stores.rows.upsert([desired(str(n)) for n in range(6)])

@@ -368,6 +368,21 @@ async def test_a_replay_on_purpose_writes_only_what_differs() -> None:
         assert w.vendor.writes[4:] == [("update", "PO-1")]
 
 
+@virtually
+async def test_what_people_cancelled_in_the_target_is_found_within_a_day_and_the_rest_stays_untouched() -> None:
+    async with writer() as w:
+        await w.take(record(order("PO-1"), "1"), record(order("PO-2"), "2"))
+        await asyncio.sleep(1)
+        w.vendor.records[0].status = "cancelled"
+        await asyncio.sleep(23 * 3600)
+        assert w.state("1") == State.SYNCED
+        await asyncio.sleep(2 * 3600)
+        assert (w.state("1"), w.codes("1")) == (State.BLOCKED, ["refused-in-target"])
+        assert w.story("1")[-2:] == ["changed-in-target", "blocked"]
+        assert w.story("2")[-1] == "synced"
+        assert len(w.vendor.writes) == 4
+
+
 @pytest.mark.parametrize("fault", [None, *Fault])
 def test_whatever_happens_to_one_write_nothing_is_doubled_and_everything_is_explained(fault: Fault | None) -> None:
     async def scenario() -> None:

@@ -14,6 +14,7 @@ from connector.domain.ports.dispatch import (
     Judgement,
     OpenCall,
     Settlement,
+    Standing,
     StoredObject,
     linked,
 )
@@ -205,6 +206,34 @@ class MemoryDispatch:
                 kind, _, code = key.removeprefix(prefix).partition("/")
                 found.append(ReferenceKey(hold.connection, kind, code))
         return sorted(found)
+
+    async def standing(self, hold: Hold, flows: Collection[FlowId], limit: int, unseen_s: float) -> Sequence[Standing]:
+        self._tables.require(hold)
+        before = self._tables.in_s(-unseen_s)
+        rows = [
+            (row.synced_at, ref, objects)
+            for ref, row in self._tables.rows.items()
+            if row.desired.target == hold.connection
+            and ref.flow in flows
+            and row.state is State.SYNCED
+            and row.synced_at is not None
+            and row.synced_at <= before
+            and (objects := self._tables.objects.get((hold.connection, row.source_ref)))
+        ]
+        oldest = sorted(rows, key=lambda found: found[:2])[:limit]
+        return [Standing(ref, dict(objects)) for _, ref, objects in oldest]
+
+    async def seen(self, hold: Hold, rows: Collection[RowRef], changed: Collection[RowRef]) -> None:
+        self._tables.require(hold)
+        for ref in rows:
+            row = self._tables.rows.get(ref)
+            if row is None or row.state is not State.SYNCED:
+                continue
+            row.synced_at = self._tables.now()
+            if ref in changed:
+                row.cause, row.attempts = Cause.SWEEP, 0
+                self._tables.make_due(ref)
+                self._tables.note(ref, "changed-in-target", {})
 
     async def report(self, row: RowRef, event: Event) -> None:
         self._tables.note(row, event.name, event.detail)

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
+from connector.domain.identity import ConnectionId
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
 
 from .tables import MemoryTables
@@ -25,6 +27,14 @@ class MemoryReferences:
                 changed += 1
                 self._tables.wake(entry.key.connection.tenant, str(entry.key))
         return changed
+
+    async def older(self, connection: ConnectionId, kinds: Collection[str], than_s: float) -> Sequence[ReferenceKey]:
+        until = self._tables.now() - timedelta(seconds=than_s)
+        return sorted(
+            key
+            for key, entry in self._tables.references.items()
+            if key.connection == connection and key.kind in kinds and entry.as_of is not None and entry.as_of < until
+        )
 
     async def read(self, keys: Collection[ReferenceKey]) -> Mapping[ReferenceKey, ReferenceEntry]:
         return {key: self._tables.references[key] for key in keys if key in self._tables.references}

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, Revision, Role, RowRef, TrafficClass
-from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, StoredObject, linked
+from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, Standing, StoredObject, linked
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import LinkedObject, NaturalKey, TargetObject
@@ -88,6 +88,30 @@ _REJUDGE = text(
     update desired d set state = 'due', due = now(), state_since = now()
      where tenant = :tenant and flow = :flow and configuration < :configuration
        and (state = 'blocked' or (:live and state = 'held' and reasons @> '[{"code": "dry-run"}]'))
+    """
+)
+
+_STANDING = text(
+    """
+    select tenant, flow, entity, native_id, source_connection from desired d
+     where tenant = :tenant and target_connection = :connection and flow = any(cast(:flows as text[]))
+       and state = 'synced' and synced_at <= clock_timestamp() - make_interval(secs => :unseen_s)
+       and exists (select from target_object o
+                    where (o.tenant, o.target_connection, o.source_connection, o.entity, o.native_id)
+                        = (d.tenant, d.target_connection, d.source_connection, d.entity, d.native_id))
+     order by synced_at limit :limit
+    """
+)
+_SEEN = text(
+    f"""
+    update desired d set synced_at = now(), cause = case when g.changed then 'sweep' else d.cause end,
+           attempts = case when g.changed then 0 else d.attempts end,
+           state = case when g.changed then 'due' else d.state end, due = case when g.changed then now() else d.due end,
+           state_since = case when g.changed then now() else d.state_since end
+      from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")},
+                  {array_of("changed", "boolean")}) as g(tenant, flow, entity, native_id, changed)
+     where (d.tenant, d.flow, d.entity, d.native_id) = (g.tenant, g.flow, g.entity, g.native_id) and d.state = 'synced'
+    returning d.tenant, d.flow, d.entity, d.native_id, g.changed
     """
 )
 
@@ -200,6 +224,23 @@ class PostgresDispatch:
             )
             parts = [key.removeprefix(prefix).partition("/") for (key,) in keys]
             return sorted(ReferenceKey(hold.connection, kind, code) for kind, _, code in parts)
+
+    async def standing(self, hold: Hold, flows: Collection[FlowId], limit: int, unseen_s: float) -> Sequence[Standing]:
+        async with self._engine.begin() as db:
+            await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+            given = {"flows": [flow.flow for flow in flows], "limit": limit, "unseen_s": unseen_s}
+            rows = (await db.execute(_STANDING, _at(hold.connection) | given)).all()
+            refs = {_row_ref(row): EntityRef(_connection(row), Entity(row.entity), row.native_id) for row in rows}
+            objects = await _objects(db, hold.connection, list(refs.values())) if refs else {}
+        return [Standing(row, objects[ref]) for row, ref in refs.items()]
+
+    async def seen(self, hold: Hold, rows: Collection[RowRef], changed: Collection[RowRef]) -> None:
+        ordered, differing = sorted(rows), set(changed)
+        async with self._engine.begin() as db:
+            await require_epoch(db, hold.connection, Role.WRITE, hold.epoch)
+            given = row_columns(ordered) | {"changed": [row in differing for row in ordered]}
+            again = [_row_ref(row) for row in await run(db, _SEEN, given) if row.changed]
+            await tell(db, [(row, Event("changed-in-target")) for row in again])
 
     async def report(self, row: RowRef, event: Event) -> None:
         async with self._engine.begin() as db:

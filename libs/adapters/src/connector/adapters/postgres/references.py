@@ -46,6 +46,15 @@ _UPSERT = text(
     """
 )
 
+_OLDER = text(
+    """
+    select kind, code from reference
+     where tenant = :tenant and connection = :connection and kind = any(cast(:kinds as text[]))
+       and as_of < clock_timestamp() - make_interval(secs => :seconds)
+     order by kind, code
+    """
+)
+
 
 class PostgresReferences:
     def __init__(self, engine: AsyncEngine) -> None:
@@ -67,6 +76,12 @@ class PostgresReferences:
             ]
             await wake(db, [(key.connection.tenant, str(key)) for key in changed])
             return len(changed)
+
+    async def older(self, connection: ConnectionId, kinds: Collection[str], than_s: float) -> Sequence[ReferenceKey]:
+        at = {"tenant": connection.tenant, "connection": connection.connection}
+        async with self._engine.begin() as db:
+            rows = await db.execute(_OLDER, at | {"kinds": sorted(kinds), "seconds": than_s})
+            return [ReferenceKey(connection, row.kind, row.code) for row in rows]
 
     async def read(self, keys: Collection[ReferenceKey]) -> Mapping[ReferenceKey, ReferenceEntry]:
         found: dict[ReferenceKey, ReferenceEntry] = {}

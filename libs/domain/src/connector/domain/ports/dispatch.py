@@ -93,6 +93,14 @@ class DueRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A synced row, and its objects as they were left in the target."""
+
+    row: RowRef
+    objects: Mapping[str, StoredObject]
+
+
+@dataclass(frozen=True, slots=True)
 class IntentItem:
     row: RowRef
     part: str
@@ -226,6 +234,16 @@ class Dispatch(Protocol):
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
         """References of this target that rows wait for or are blocked by."""
+        ...
+
+    async def standing(self, hold: Hold, flows: Collection[FlowId], limit: int, unseen_s: float) -> Sequence[Standing]:
+        """Synced rows that were last seen in the target at least so long ago, the longest first; those that became no
+        object are left out. Raises EpochLost."""
+        ...
+
+    async def seen(self, hold: Hold, rows: Collection[RowRef], changed: Collection[RowRef]) -> None:
+        """The rows were looked at just now. The changed ones among them, as far as they are synced still, are due with
+        the cause SWEEP. Raises EpochLost."""
         ...
 
     async def report(self, row: RowRef, event: Event) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, RowRef, TrafficClass
 from connector.domain.reasons import Reason
@@ -289,3 +289,13 @@ class Target(Protocol):
         ...
 
     def entities(self) -> Sequence[Entity]: ...
+
+
+@runtime_checkable
+class Refreshing(Protocol):
+    """A target whose reference data nobody else reads: its writer reads again what rows were validated against."""
+
+    @property
+    def refreshes(self) -> frozenset[str]:
+        """Kinds that `Target.reference` reads and that may change in the target unseen."""
+        ...

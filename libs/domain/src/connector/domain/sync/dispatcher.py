@@ -11,12 +11,14 @@ from connector.domain.ports.configuration import Configuration, Flow, FlowState,
 from connector.domain.ports.dispatch import Dispatch, DueRow
 from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Epochs, Hold
 from connector.domain.ports.gate import GateError
-from connector.domain.ports.references import References
+from connector.domain.ports.references import ReferenceKey, References
+from connector.domain.ports.target import Refreshing, Target
 from connector.domain.vendor_error import VendorError
 
 from .carrying import Carrier
 from .examining import Examiner
 from .rendering import Renderer, TargetOf, open_work, read_target_references
+from .sweeping import sweep
 from .turns import Turns
 
 BRAKE_COUNT = 50
@@ -42,6 +44,10 @@ class Pace:
     recheck_s: float = 60.0
     """How often, at least, references that rows wait for are read from the target again; oftener where a flow waits
     less."""
+    refresh_s: float = 900.0
+    """How old the target's reference data may grow before it is read again."""
+    sweep_s: float = 60.0
+    """How often some of what was written longest ago is looked at again."""
 
 
 @dataclass(slots=True)
@@ -102,6 +108,7 @@ class Dispatcher:
             self._spawn("listen", self._listen(hold)),
             self._spawn("follow", self._follow(hold)),
             self._spawn("recheck", self._recheck(hold)),
+            self._spawn("sweep", self._sweep(hold)),
         ]
         try:
             while self._hold is hold and not self._stopping:
@@ -159,17 +166,34 @@ class Dispatcher:
             await self.clock.sleep(min([self.pace.recheck_s, *(max(1.0, flow.wait_s) for flow in flows)]))
             snapshot = await self.configuration.current()
             flows = self._active(snapshot)
-            waited = await self.dispatch.waited_references(hold)
-            if flows and waited:
-                codes: defaultdict[str, set[str]] = defaultdict(set)
-                for key in waited:
-                    codes[key.kind].add(key.code)
-                target = self.target_of(flows[0], snapshot.connections[self.connection])
+            if not flows:
+                continue
+            target = self.target_of(flows[0], snapshot.connections[self.connection])
+            codes: defaultdict[str, set[str]] = defaultdict(set)
+            for key in [*await self.dispatch.waited_references(hold), *await self._aged(target)]:
+                codes[key.kind].add(key.code)
+            if codes:
                 try:
                     entries = await read_target_references(self.connection, target, codes, TrafficClass.CATCH_UP)
                 except (VendorError, GateError):
                     continue  # the target is away: no reason to give up the hold
                 await self.references.upsert(entries)
+
+    async def _aged(self, target: Target) -> Sequence[ReferenceKey]:
+        """What rows are validated against must not grow old unseen."""
+        if not isinstance(target, Refreshing):
+            return ()
+        return await self.references.older(self.connection, target.refreshes, self.pace.refresh_s)
+
+    async def _sweep(self, hold: Hold) -> None:
+        """What people did in the target to documents that nobody touches at the source."""
+        while self._hold is hold:
+            await self.clock.sleep(self.pace.sweep_s)
+            snapshot = await self.configuration.current()
+            live = [flow for flow in self._active(snapshot) if flow.state is FlowState.LIVE]
+            if live and await sweep(hold, live, snapshot, self.dispatch, self.target_of):
+                self._news = True
+                self._wake.set()
 
     async def _claim(self, hold: Hold) -> bool:
         """Take on as many due rows as there is room for; whether to look again at once.

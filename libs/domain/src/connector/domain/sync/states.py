@@ -29,6 +29,8 @@ class Cause(StrEnum):
     TRANSLATION = "translation"
     APPLY = "apply"
     REPLAY = "replay"
+    SWEEP = "sweep"
+    """Its object in the target does not stand as it was left."""
 
 
 JUDGED = frozenset({State.DUE, State.WAITING})

@@ -220,7 +220,7 @@ def is_current(work: Work, part: Part) -> bool:
         known is not None
         and part.name not in work.found
         and not work.due.open_calls
-        and work.due.cause is not Cause.REPLAY
+        and work.due.cause not in (Cause.REPLAY, Cause.SWEEP)
         and known.object.step_reached is None
         and known.object.written_digest == wanted_digest(part)
     )

@@ -104,10 +104,11 @@ def render(r: "Rendering", invoice: Invoice) -> Rendered:
         "header": {name: value for name, value in header.items() if value is not None},
         "lines": [line.wanted() for line in lines],
         "image": bool(attached),
+        "round": r.wanted.document.extras.get("round"),  # a new one is worth a look: people may have deleted the entry
     }
     key = natural_key(str(header["Supplier"]), str(invoice.invoice_number))
-    tried_before = _undone(r)
-    entry = Part(PART, key, r.stamp, wanted, _measure(invoice, lines), frozen={"again": True} if tried_before else {})
+    frozen = {"round": wanted["round"], "again": _undone(r)}
+    entry = Part(PART, key, r.stamp, wanted, _measure(invoice, lines), frozen=frozen)
     return Rendered(parts=[*attached, entry], findings=r.findings)
 
 

@@ -25,9 +25,7 @@ def plan(part: Part, known: TargetObject | None, now: Found | None) -> Plan:
     if part.gone:
         return _take_back(part, now)
     if now is None:
-        if known is not None and (known.step_reached or "").startswith(UNDO) and not part.frozen.get("again"):
-            return _differs(part, (known.step_reached or "").removeprefix(f"{UNDO}: "))
-        return Plan(Verb.CREATE, [_create(part)])
+        return _make(part, known)
     wrong = list(_differences(part, now))
     if not wrong:
         return Plan(Verb.NONE)
@@ -41,6 +39,18 @@ def plan(part: Part, known: TargetObject | None, now: Found | None) -> Plan:
     if known is not None and known.extra.get("tried") == _tried(part):
         return _undo(part, now, wrong)
     return _change(part, known, now, wrong)
+
+
+def _make(part: Part, known: TargetObject | None) -> Plan:
+    """A new entry; but not again what was just taken back, nor what people deleted since: that takes a new round."""
+    reached = known.step_reached if known is not None else None
+    if reached is not None and reached.startswith(UNDO) and not part.frozen.get("again"):
+        return _differs(part, reached.removeprefix(f"{UNDO}: "))
+    if known is not None and reached is None and known.frozen.get("round") == part.frozen.get("round"):
+        message = f"Entry {known.extra.get('number')} was deleted in Exact."
+        fix = "Have the invoice transferred again at the source, or leave it: it stays as it is."
+        return Plan(Verb.FROZEN, reason=_reason(part, "refused-in-target", message, fix))
+    return Plan(Verb.CREATE, [_create(part)])
 
 
 def _differences(part: Part, now: Found) -> Iterator[tuple[str, Any, Any]]:

@@ -50,6 +50,10 @@ RESOURCES = {
 }
 KEYS = {entries.RESOURCE: "EntryID", orders.RESOURCE: "PurchaseOrderID"}
 """The key field of each resource; ID elsewhere."""
+REFRESHED = frozenset(
+    ("gl-account", "cost-center", "cost-unit", "project", "vat-code", "payment-term", "journal", "item")
+) | {"journal-period"}
+"""What people close in Exact while we believe it open."""
 
 
 class ExactTarget:
@@ -152,6 +156,10 @@ class ExactTarget:
         if self._user is None:
             self._user = str((await self._client.me(traffic))["UserID"])
         return self._user
+
+    @property
+    def refreshes(self) -> frozenset[str]:
+        return REFRESHED
 
     async def reference(self, kind: str, codes: Sequence[str] | None, traffic: TrafficClass) -> Mapping[str, Json]:
         return await self._references.read(kind, codes, traffic)
