@@ -84,6 +84,8 @@ async def test_nothing_is_acknowledged_in_a_dry_run(room: Room) -> None:
     source = room.source(is_live=dry)
     await source.acknowledge(Entity.INVOICE, await room.read(source, Entity.INVOICE, key), TrafficClass.LIVE)
     assert room.sandbox.invoice(key)["processingStatus"] == "WaitingForTransfer"
+    await room.sweep(source, "invoices")
+    assert [page.keys for page in await room.sweep(source, "invoices") if page.keys] == []
 
 
 async def test_an_invoice_still_offered_after_it_was_swept_is_read_by_key_and_so_acknowledged(room: Room) -> None:

@@ -133,7 +133,7 @@ class BaswareSource:
         An acknowledged document is not offered again, so this never comes first, and never in a dry run: somebody else
         may still transfer it. What can't be told now is offered still, and the next listing finds it.
         """
-        if self._is_live is not None and not await self._is_live():
+        if not await self._carries():
             return await self._unknown_vendors(traffic)
         told: list[str] = []
         again: list[Notice] = []
@@ -151,6 +151,9 @@ class BaswareSource:
         if entity is Entity.INVOICE:
             await self._transfers.acknowledged(self._connection, told)
         return [*again, *await self._unknown_vendors(traffic)]
+
+    async def _carries(self) -> bool:
+        return self._is_live is None or await self._is_live()
 
     async def _acknowledge(self, entity: Entity, native_id: str, traffic: TrafficClass) -> None:
         resource, _ = RESOURCES[entity]
@@ -200,8 +203,8 @@ class BaswareSource:
 
     async def _offered(self, entity: Entity, stamp: Stamp) -> AsyncIterator[SweepPage]:
         """Whole documents as they are listed; one that is still offered after that is read by key, which
-        acknowledges it even if Kafka has it already."""
-        traffic = TrafficClass.CATCH_UP
+        acknowledges it even if Kafka has it already (in a dry run all of them stay offered)."""
+        traffic, carries = TrafficClass.CATCH_UP, await self._carries()
         still: dict[tuple[Entity, str], str] = {}
         async for page in self._documents.waiting(entity, stamp, traffic):
             fresh: list[Stamped] = []
@@ -209,10 +212,10 @@ class BaswareSource:
             for item in page:
                 key = (entity, str(item.row[RESOURCES[entity][1]]))
                 still[key] = _offer(item.row)
-                if self._shown.get(key) == still[key]:
-                    keys.append(Notice(*key))
-                else:
+                if self._shown.get(key) != still[key]:
                     fresh.append(item)
+                elif carries:
+                    keys.append(Notice(*key))
             rows = await self._documents.joined(entity, fresh, traffic)
             yield SweepPage(keys=keys, rows={entity: rows}, cursor=SWEPT)
         self._shown = {key: offer for key, offer in self._shown.items() if key[0] is not entity} | still
