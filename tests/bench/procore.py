@@ -46,7 +46,7 @@ def _figure(name: str, value: float, unit: str, bar: float, *, at_most: bool = F
 
 
 async def _backlog(desk: Desk, entity: Entity, documents: Sequence[tuple[Any, str]]) -> list[dict[str, Any]]:
-    """The calls that it takes to bring all of them over; 429 is a failure of the gate."""
+    """The calls that it takes to bring all of them over."""
     paused = replace(flow_with(), state=FlowState.PAUSED)
     desk.configuration.apply(connections={PROCORE: CONNECTION}, flows={FLOW: paused})
     for document, native_id in documents:
@@ -62,13 +62,15 @@ async def _backlog(desk: Desk, entity: Entity, documents: Sequence[tuple[Any, st
             stuck = next(row for row in rows if row.state is not State.SYNCED)
             raise AssertionError(f"{stuck.state}: {[str(reason) for reason in stuck.reasons]}; {desk.troubles}")
         await asyncio.sleep(0.1)
-    calls = desk.sandbox.calls()
-    assert not [call for call in calls if call["status"] == 429]
-    return calls
+    return desk.sandbox.calls()
 
 
 def _count(calls: Sequence[dict[str, Any]], method: str, path: str, query: str = "") -> int:
     return sum(call["method"] == method and call["path"].endswith(path) and query in call["query"] for call in calls)
+
+
+def _refused(calls: Sequence[dict[str, Any]]) -> int:
+    return sum(call["status"] == 429 for call in calls)
 
 
 async def _figures(desk: Desk) -> list[Figure]:
@@ -90,6 +92,7 @@ async def _figures(desk: Desk) -> list[Figure]:
         _figure("procore_orders_per_header_and_status_call", 2 * ORDERS / syncs, "orders/call", 20),
         _figure("procore_orders_per_read_back", 2 * ORDERS / reads, "orders/call", 20),
         _figure("procore_calls_per_order", len(calls) / ORDERS, "calls", 1.2, at_most=True),
+        _figure("procore_refused_for_the_quota", _refused(calls), "calls", 0, at_most=True),
     ]
     placed = {"accounting": line("x-1").accounting[0].model_copy(update={"project": "P-200"})}
     invoices = [

@@ -2,7 +2,7 @@
 
 import typer
 
-from connector.console import applying, connections, records, replaying, setup, status, up
+from connector.console import applying, connections, reconciling, records, replaying, setup, status, up
 from connector.console.demo import command as demo
 from connector.console.output import EXIT_CODES
 
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (applying, connections, status, records, replaying, setup, up, demo):
+for part in (applying, connections, status, records, reconciling, replaying, setup, up, demo):
     app.add_typer(part.app)
 app.add_typer(setup.topics, name="topics")
 app.add_typer(setup.keys, name="keys")

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 PAGE = 1000
 """Rows a page of v1 lists; Procore recommends no more than 2,000."""
-KEYS_BYTES = 4000
+KEYS_BYTES = 5500
 """How much of an address the values of one filter may take: common servers refuse addresses above 8 KB."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from connector.domain.documents.purchase_order import LineKind, OrderLifecycle, OrderLine, PurchaseOrder
+from connector.domain.documents.purchase_order import OrderLifecycle, OrderLine, PurchaseOrder
 from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import (
     Found,
@@ -20,8 +20,9 @@ from connector.domain.ports.target import (
 )
 from connector.domain.reasons import Reason
 
+from .amounts import order_amounts, ordered_lines
 from .naming import COMMITMENTS, is_ours, part_name, resource, split, stamp
-from .rendering import Place, Rendering, Share, by_project, spread_header
+from .rendering import Place, Rendering, Share, by_project
 from .settings import CostModel, ExactProcoreOptions
 from .values import TEXT_LIMIT, ZERO, changed, decimal, inner, number, plain, shortened
 
@@ -85,8 +86,7 @@ def _excluded(rendering: Rendering, order: PurchaseOrder) -> Reason | None:
 
 def _amounts(rendering: Rendering, order: PurchaseOrder) -> tuple[list[OrderLine], dict[str, Decimal]]:
     """Lines that cost something, with their net amounts after header discount and freight."""
-    lines = [line for line in order.lines if line.kind is not LineKind.COMMENT]
-    amounts: dict[str, Decimal] = {}
+    lines, amounts = ordered_lines(order), order_amounts(order)
     for line in lines:
         if line.net_amount is None:
             fix = "Give the line its amount in the source system."
@@ -98,9 +98,6 @@ def _amounts(rendering: Rendering, order: PurchaseOrder) -> tuple[list[OrderLine
                 fix="Try a negative line in Procore; if it holds, set options.credit_mode to negative.",
                 field=f"lines[{line.line_number}].net_amount",
             )
-        amounts[line.line_id] = line.net_amount or ZERO
-    extra = sum((charge.amount for charge in order.charges), ZERO) - sum((a.amount for a in order.allowances), ZERO)
-    amounts = spread_header(amounts, extra, order.currency) if amounts else amounts
     total = sum(amounts.values(), ZERO)
     if order.totals.net is not None and total != order.totals.net:
         fix = "Correct the order in the source system, or its VAT codes in the connection's settings."

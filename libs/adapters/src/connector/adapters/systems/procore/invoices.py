@@ -7,15 +7,15 @@ from decimal import Decimal
 from connector.domain.documents.invoice import Invoice, InvoiceStatus, LinkStrength
 from connector.domain.identity import Entity, EntityRef
 from connector.domain.ports.target import LinkedObject, Part, Rendered
-from connector.domain.reasons import Reason
 from connector.domain.sync.lookup import link_key
 
+from .amounts import cost_amounts
 from .direct_costs import direct_cost, withdrawn_direct_cost
 from .naming import DIRECT_COSTS, REQUISITIONS, part_name
-from .rendering import Place, Rendering, Share, by_project, spread_header
+from .rendering import Place, Rendering, Share, by_project
 from .requisitions import requisition, withdrawn_requisition
 from .settings import CostModel
-from .values import ZERO, plain
+from .values import plain
 
 DECISION = "bills-"
 """Part under which a person's decision is kept: the commitment an invoice bills, or `none`."""
@@ -36,9 +36,6 @@ def render_costs(rendering: Rendering, invoice: Invoice | None) -> Rendered:
     known = {name: kept for name, kept in rendering.wanted.known.items() if not name.startswith(DECISION)}
     if invoice is None or invoice.status in (InvoiceStatus.CANCELLED, InvoiceStatus.REJECTED):
         return Rendered(parts=[_withdrawn(rendering, name) for name in sorted(known)])
-    if invoice.status is InvoiceStatus.OPEN and not known:
-        reason = Reason(code="unapproved", message="The invoice is not booked at the source.", severity="warn")
-        return Rendered(excluded=reason)
     vendor = rendering.vendor(invoice.supplier)
     if not invoice.invoice_number:
         fix = "Enter the supplier's invoice number (your reference) in the source system."
@@ -56,7 +53,7 @@ def render_costs(rendering: Rendering, invoice: Invoice | None) -> Rendered:
 
 def _amounts(rendering: Rendering, invoice: Invoice) -> dict[str, Decimal]:
     """What each line costs, credit notes negative, with header discount and freight spread over them."""
-    amounts: dict[str, Decimal] = {}
+    amounts = cost_amounts(invoice)
     for line in invoice.lines:
         if line.cost_amount is None:
             rendering.find(
@@ -65,10 +62,6 @@ def _amounts(rendering: Rendering, invoice: Invoice) -> dict[str, Decimal]:
                 fix="Set how its VAT code counts in the source connection's company.vat.",
                 field=f"lines[{line.line_number}].cost_amount",
             )
-        amounts[line.line_id] = invoice.effect * (line.cost_amount or ZERO)
-    charges = sum((charge.amount for charge in invoice.charges), ZERO)
-    extra = invoice.effect * (charges - sum((allowance.amount for allowance in invoice.allowances), ZERO))
-    amounts = spread_header(amounts, extra, invoice.currency) if amounts else amounts
     negative = [plain(amount) for amount in amounts.values() if amount < 0]
     if negative and rendering.options.credit_mode == "block":
         rendering.find(

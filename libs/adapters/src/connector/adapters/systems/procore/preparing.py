@@ -1,6 +1,7 @@
 """What has to hold in Procore before a write may leave: vendors in the project's directory, codes still active, no open
 commitment that an invoice may be meant for, and a billing period."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ class Preparation:
     client: ProcoreClient
     _directories: dict[str, set[int]] = field(default_factory=dict)
     """Vendors known to be in a project's directory; one that is missing is read again before it is added."""
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def prepare(self, steps: Sequence[Step], traffic: TrafficClass, flow: FlowId) -> list[Outcome | None]:
         """By step: None where it may leave, else why not. Raises GateError or VendorError: then none has left."""
@@ -56,18 +58,18 @@ class Preparation:
 
     async def _ensure_vendors(self, project_id: str, wanted: set[Any], traffic: TrafficClass, flow: FlowId) -> None:
         """Procore: a vendor must be in the project's directory. Adding one that is there already changes nothing."""
-        known = self._directories.get(project_id, set())
-        if wanted <= known:
-            return
-        rows = await self.client.rows(f"v1.0/projects/{project_id}/vendors", {}, traffic)
-        known = self._directories[project_id] = {row["id"] for row in rows}
-        for vendor in sorted(wanted - known):
-            path = f"v1.0/projects/{project_id}/vendors/{vendor}/actions/add"
-            try:
-                await self.client.write("POST", path, {}, {}, traffic, flow, None)
-            except Rejected:
-                continue
-            known.add(vendor)
+        async with self._one_at_a_time:
+            known = self._directories.setdefault(project_id, set())
+            if wanted <= known:
+                return
+            known |= {row["id"] for row in await self.client.rows(f"v1.0/projects/{project_id}/vendors", {}, traffic)}
+            for vendor in sorted(wanted - known):
+                path = f"v1.0/projects/{project_id}/vendors/{vendor}/actions/add"
+                try:
+                    await self.client.write("POST", path, {}, {}, traffic, flow, None)
+                except Rejected:
+                    continue
+                known.add(vendor)
 
     def _not_in_directory(self, project_id: str, need: Json) -> Reason | None:
         vendor = need.get("vendor_id")

@@ -13,9 +13,10 @@ LONGEST_SPIKE_S = 120.0
 
 class ProcoreQuota:
     def rules(self, settings: Any) -> QuotaRules:
+        """The spike is spread evenly, one call below its limit: its end is told in whole seconds only."""
         return QuotaRules(
             windows=(
-                Window(SPIKE, settings.spike_calls, settings.spike_s),
+                Window(SPIKE, max(1, settings.spike_calls - 1), settings.spike_s, paced=True),
                 Window(HOUR, settings.calls_per_hour, 3600.0, guarded=True),
             ),
             serial=False,
@@ -27,9 +28,8 @@ class ProcoreQuota:
         limit, remaining = whole_number(headers, "x-rate-limit-limit"), whole_number(headers, "x-rate-limit-remaining")
         resets_at, now = whole_number(headers, "x-rate-limit-reset"), http_date_s(headers.get("date"))
         windows: tuple[WindowReading, ...] = ()
-        if resets_at is not None and now is not None:
-            name = SPIKE if resets_at - now <= LONGEST_SPIKE_S else HOUR
-            windows = (WindowReading(name, limit, remaining, float(resets_at)),)
+        if resets_at is not None and now is not None and resets_at - now > LONGEST_SPIKE_S:
+            windows = (WindowReading(HOUR, limit, remaining, float(resets_at)),)
         return Reading(windows, status == 429, retry_after_s(headers), now)
 
 

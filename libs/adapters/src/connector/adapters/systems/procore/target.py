@@ -45,7 +45,7 @@ from .requisitions import found_requisition, plan_requisition
 from .settings import Settings
 from .vendors import found_vendor, plan_vendor, render_vendor, same_vendor
 
-BATCH = 64
+BATCH = 128
 """Objects that one sync writes. Procore takes a thousand; those of one sync go on together, so the slowest of their
 requests holds up the others."""
 LINES_BATCH = 100
