@@ -1,13 +1,15 @@
 """One flow's month, from connecting the systems to the report."""
 
 import asyncio
+import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from connector.console.demo import watching
-from connector.console.demo.flows import FLOWS, Connecting, calls_by_connection
+from connector.console.demo.flows import FLOWS, Connecting, Kill, calls_by_connection
 from connector.console.demo.stage import Stage, flow_names, log_in, stage, write_configuration
 from connector.console.output import Failed
 from connector.sandbox.demo import Comparison, Size, Step, Story, story
@@ -74,9 +76,13 @@ async def play(
         progress.say("parts, sandboxes and services run; the company's books before the start are written")
         connecting = await _connect(on, told, progress)
         await _rehearse(on, told, connecting, progress)
-        disturbing = asyncio.create_task(meanwhile(on))
-        await _live(on, told.month, progress)
-        await disturbing
+        disturbing = asyncio.gather(meanwhile(on), _kill(on, progress))
+        for step in told.month:
+            await _do(on, step, progress)
+            if step.corrects:
+                await _correct(on, told, connecting, progress)
+        await _settle(on, progress)
+        await _disturbed(disturbing)
         await _settle(on, progress)
         played = await _report(on, told, time.monotonic() - began)
         await afterwards(on)
@@ -113,9 +119,41 @@ async def _release(on: Stage, flow: str) -> int:
     return count
 
 
-async def _live(on: Stage, steps: Sequence[Step], progress: Progress) -> None:
-    for step in steps:
-        await _do(on, step, progress)
+async def _correct(on: Stage, told: Story, connecting: Connecting, progress: Progress) -> None:
+    """Apply what was forgotten at first."""
+    assert on.flow.correct is not None
+    corrected = replace(connecting, configuration=on.flow.correct(told.facts, connecting.configuration))
+    path = write_configuration(on.platform.key_ring.parent, corrected)
+    applied = await on.connector("apply", "-f", str(path), "--yes", secrets=corrected.secrets)
+    progress.say(f"corrected configuration applied: {len(applied['changes'])} changes")
+
+
+async def _disturbed(disturbing: Awaitable[object]) -> None:
+    """A disturbance that never happened has shown nothing."""
+    try:
+        await asyncio.wait_for(disturbing, SETTLES_WITHIN_S)
+    except TimeoutError:
+        raise Failed("the month is over, and not everything that was to disturb it has happened") from None
+
+
+async def _kill(on: Stage, progress: Progress) -> None:
+    """Kill services at the worst moments, one after another."""
+    seen: Counter[str] = Counter()
+    for kill in on.flow.kills:
+        taken = re.compile(kill.path)
+        while True:
+            calls = (await on.sandboxes[kill.system].calls())[seen[kill.system] :]
+            hit = next((n for n, one in enumerate(calls, 1) if _taken(one, kill, taken)), None)
+            seen[kill.system] += hit or len(calls)
+            if hit is not None:
+                break
+            await asyncio.sleep(0.02)
+        await on.kill(kill.service)
+        progress.say(f"{kill.service} was killed after {kill.method} {kill.path}, and started again")
+
+
+def _taken(call: dict[str, Any], kill: Kill, path: re.Pattern[str]) -> bool:
+    return call["method"] == kill.method and path.search(call["path"]) is not None and call["status"] < 300
 
 
 async def _do(on: Stage, step: Step, progress: Progress) -> None:
@@ -140,7 +178,7 @@ async def _report(on: Stage, told: Story, seconds: float) -> Played:
     calls = {system: await port.calls() for system, port in on.sandboxes.items()}
     by_connection = calls_by_connection(on.flow, calls)
     mirrored = sum(counted.target for counted in comparison.documents.values())
-    latency = await watching.latencies_ms(on, [system for system in on.sandboxes if system != "coupa"])
+    latency = await watching.latencies_ms(on, [on.flow.name.partition("-")[0]])
     return Played(
         flow=on.flow.name,
         seconds=seconds,

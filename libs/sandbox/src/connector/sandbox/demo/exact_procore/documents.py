@@ -198,4 +198,4 @@ def entry_line(project: str, account: str, amount: float, **more: Any) -> Json:
 
 def _account(row: Json) -> str:
     """The ledger account that an item costs."""
-    return {"PURCHASE": "4000", "STEEL": "3000", "HUT": "4100"}[row["ItemCode"]]
+    return {"PURCHASE": "4200", "STEEL": "3000", "HUT": "4100"}[row["ItemCode"]]
