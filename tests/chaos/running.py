@@ -1,0 +1,113 @@
+"""One chaos run: real parts and services, documents flowing, a kill every few seconds; then both sides are counted."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from connector.console.demo import watching
+from connector.console.demo.flows import FLOWS, Connecting
+from connector.console.demo.stage import Stage, flow_names, log_in, stage, write_configuration
+from connector.sandbox.demo import Comparison, Size
+
+from .company import BusyCompany
+from .killing import Trouble
+
+FLOW = "exact-coupa"
+EVERY_S = 3.0
+"""Seconds between two kills, on average."""
+SETTLES_WITHIN_S = 240.0
+MISSING = ("not in the target", "is not where it should be")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`lost`: documents that are not in the target; `disagreeing`: those that differ there."""
+
+    seed: int
+    kills: int
+    by_kind: dict[str, int]
+    documents: int
+    lost: int
+    doubled: int
+    disagreeing: int
+    seconds: float
+    findings: list[str]
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.doubled or self.disagreeing)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def run(seed: int, kills: int, build: Path, say: Say) -> Run:
+    """So many kills on a stage of its own; raises Failed where the platform cannot even be set up."""
+    began = time.monotonic()
+    dice = random.Random(f"chaos {seed}")
+    async with stage(FLOWS[FLOW], seed=seed, say=say, build=build) as on:
+        company = BusyCompany(on.sandboxes, seed=seed, size=Size.SMALL)
+        await set_up(on, company)
+        say(f"seed {seed}: the platform runs; {kills} kills")
+        trouble = Trouble(on, dice)
+        keeping = asyncio.create_task(trouble.keep_up())
+        evening = asyncio.Event()
+        entering = asyncio.create_task(_enter(company, random.Random(f"people {seed}"), evening))
+        while trouble.kills < kills:
+            await asyncio.sleep(dice.expovariate(1 / EVERY_S))
+            await trouble.make()
+        evening.set()
+        await entering
+        await trouble.end()
+        left = await watching.settled(on, SETTLES_WITHIN_S)
+        keeping.cancel()
+        comparison = await company.compare(await watching.said(on))
+    return _judged(seed, trouble, comparison, str(left) if left else None, time.monotonic() - began)
+
+
+async def set_up(on: Stage, company: BusyCompany) -> Connecting:
+    """Connect the company's systems and end the dry run; returns when everything that was there is carried."""
+    for system, switches in company.switches.items():
+        await on.sandboxes[system].switch(**switches)
+    await asyncio.gather(company.begin(), on.ready())
+    connecting = on.flow.connect(company.facts, on.addresses)
+    path = write_configuration(on.platform.key_ring.parent, connecting)
+    await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
+    await log_in(on, connecting)
+    await watching.settled(on, SETTLES_WITHIN_S)
+    for name in flow_names(connecting):
+        await on.connector("release", "--flow", name, "--yes")
+    await watching.settled(on, SETTLES_WITHIN_S)
+    company.everything_is_carried()
+    return connecting
+
+
+async def _enter(company: BusyCompany, dice: random.Random, evening: asyncio.Event) -> None:
+    """People work whether or not the platform does, and finish what they began before they go home."""
+    while not evening.is_set():
+        await company.do_a_little(dice)
+        await asyncio.sleep(dice.uniform(0.5, 3.0))
+
+
+def _judged(seed: int, trouble: Trouble, comparison: Comparison, left: str | None, seconds: float) -> Run:
+    missing = [one for one in comparison.differences if one.what in MISSING]
+    findings = [f"{d.entity} {d.number}: {d.what}: {d.source} / {d.target}" for d in comparison.differences]
+    if left is not None:
+        findings.append(f"never at rest: {left}")
+    return Run(
+        seed=seed,
+        kills=trouble.kills,
+        by_kind=dict(sorted(trouble.done.items())),
+        documents=sum(counted.source for counted in comparison.documents.values()),
+        lost=len(missing),
+        doubled=comparison.doubled,
+        disagreeing=len(findings) - len(missing),
+        seconds=round(seconds, 1),
+        findings=findings,
+    )

@@ -1,0 +1,19 @@
+"""Services, broker and database killed and stopped while documents flow: nothing is lost, nothing is written twice."""
+
+from pathlib import Path
+
+import pytest
+
+from .running import run
+
+KILLS = 20
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+async def test_whatever_is_killed_both_sides_agree_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)  # it kills broker and database: they must be its own
+    made = await run(seed=1, kills=KILLS, build=tmp_path, say=print)
+    assert made.clean, made.findings
+    assert made.kills >= KILLS
