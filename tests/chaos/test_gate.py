@@ -81,6 +81,7 @@ def herd(settings: dict[str, object]) -> Iterator[Herd]:
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.timeout(2 * LIVES * LIFE_S + 240)
 @pytest.mark.parametrize("harm", ["kill", "stop"])
 async def test_one_refresh_a_life_and_one_named_reauthorisation_a_lost_answer(
