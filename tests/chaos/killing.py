@@ -4,11 +4,13 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import httpx
 
 from connector.console.demo.stage import Stage
+from connector.console.processes import Process, ProcessEnded
+from connector.console.services import service
 
 WEIGHTS = {
     "kill": 60,
@@ -20,9 +22,17 @@ WEIGHTS = {
     "kill-database": 3,
     "restart-database": 1,
 }
+NO_KILLS = frozenset({"lose-answers", "outage", "replace"})
+"""What is counted, and kills nothing, or what is counted already."""
 LONGEST_STOP_S = 25.0
-"""Longer than the epoch: who wakes after that has been replaced."""
+REPLACED_AFTER_S = 8.0
+"""Of what stands still longer another is started, as a cluster does that holds its machine for lost."""
+AWAKE_S = 4.0
+"""So long who was replaced may try to do harm on waking, before it is ended."""
+NEVER_REPLACED = frozenset({"ingest"})
+"""Its port belongs to it as long as it stands still."""
 LONGEST_OUTAGE_S = 8.0
+READY_WITHIN_S = 180.0
 LOOK_S = 0.3
 
 
@@ -33,57 +43,75 @@ class Trouble:
         self._stage = stage
         self._dice = dice
         self.done: Counter[str] = Counter()
+        """By kind; a signal to a process that had just ended is none."""
         self._stopped: set[str] = set()
         self._under_way: list[asyncio.Task[None]] = []
+        self._parts = {"broker": asyncio.Lock(), "database": asyncio.Lock()}
         self._client = httpx.AsyncClient(trust_env=False)
 
     @property
     def kills(self) -> int:
         """Processes that got SIGKILL or SIGSTOP, and restarts of broker and database."""
-        return sum(count for kind, count in self.done.items() if kind not in ("lose-answers", "outage"))
+        return sum(count for kind, count in self.done.items() if kind not in NO_KILLS)
 
     async def make(self) -> None:
         """One piece of trouble; what takes time goes on beside the next."""
+        parts = self._stage.parts
         kind = self._dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        makers: Mapping[str, Callable[[], Awaitable[None]]] = {
+        makers: Mapping[str, Callable[[], Awaitable[bool]]] = {
             "kill": self._kill,
             "stop": self._stop,
             "lose-answers": self._lose_answers,
             "outage": self._outage,
-            "kill-broker": lambda: self._part(self._stage.parts.kill_broker, self._stage.parts.broker.start),
-            "restart-broker": lambda: self._part(self._stage.parts.restart_broker),
-            "kill-database": lambda: self._part(self._stage.parts.kill_database, self._stage.parts.database.start),
-            "restart-database": lambda: self._part(self._stage.parts.restart_database),
+            "kill-broker": lambda: self._part("broker", parts.kill_broker, parts.broker.start),
+            "restart-broker": lambda: self._part("broker", parts.restart_broker),
+            "kill-database": lambda: self._part("database", parts.kill_database, parts.database.start),
+            "restart-database": lambda: self._part("database", parts.restart_database),
         }
-        await makers[kind]()
-        self.done[kind] += 1
+        if await makers[kind]():
+            self.done[kind] += 1
 
-    async def _kill(self) -> None:
-        name = self._dice.choice(list(self._stage.flow.services))
-        self._stage.processes[name].signal(signal.SIGKILL)
+    async def _kill(self) -> bool:
+        process = self._stage.processes[self._dice.choice(list(self._stage.flow.services))]
+        runs = process.runs
+        process.signal(signal.SIGKILL)
+        return runs
 
-    async def _stop(self) -> None:
-        name = self._dice.choice(list(self._stage.flow.services))
-        if name not in self._stopped:
-            self._beside(self._stand_still(name, self._dice.uniform(0.5, LONGEST_STOP_S)))
-
-    async def _stand_still(self, name: str, seconds: float) -> None:
+    async def _stop(self) -> bool:
+        name, seconds = self._dice.choice(list(self._stage.flow.services)), self._dice.uniform(0.5, LONGEST_STOP_S)
         process = self._stage.processes[name]
-        self._stopped.add(name)
+        if name in self._stopped or not process.runs:
+            return False
         process.signal(signal.SIGSTOP)
-        await asyncio.sleep(seconds)
+        self._beside(self._stand_still(name, process, seconds))
+        return True
+
+    async def _stand_still(self, name: str, process: Process, seconds: float) -> None:
+        self._stopped.add(name)
+        await asyncio.sleep(min(seconds, REPLACED_AFTER_S))
+        replaced = seconds > REPLACED_AFTER_S and name not in NEVER_REPLACED and process.runs
+        if replaced:
+            self.done["replace"] += 1
+            self._stage.processes.start(service(name, self._stage.platform))
+        await asyncio.sleep(max(0.0, seconds - REPLACED_AFTER_S))
         process.signal(signal.SIGCONT)
         self._stopped.discard(name)
+        if replaced:
+            await asyncio.sleep(AWAKE_S)
+            process.signal(signal.SIGKILL)
+            await asyncio.to_thread(process.wait, 10.0)
 
-    async def _lose_answers(self) -> None:
+    async def _lose_answers(self) -> bool:
         """The next writes of a vendor are carried out, and nobody hears of it."""
         rule = {"method": "POST|PUT|PATCH", "path": "/api/", "when": "after", "action": "drop"}
         await self._fault(rule | {"times": self._dice.randint(1, 4)})
+        return True
 
-    async def _outage(self) -> None:
+    async def _outage(self) -> bool:
         rule = {"path": "/api/", "when": "before", "action": "respond", "status": 503, "times": None}
         system = await self._fault(rule)
         self._beside(self._over(system, self._dice.uniform(1, LONGEST_OUTAGE_S)))
+        return True
 
     async def _fault(self, rule: dict[str, object]) -> str:
         system = self._dice.choice(list(self._stage.addresses))
@@ -94,13 +122,23 @@ class Trouble:
         await asyncio.sleep(seconds)
         await self._client.delete(f"{self._stage.addresses[system]['control_url']}/faults")
 
-    async def _part(self, *actions: Callable[[], None]) -> None:
+    async def _part(self, which: str, *actions: Callable[[], None]) -> bool:
         """Not beside other trouble of its kind: there is one broker and one database."""
-        for action in actions:
-            await asyncio.to_thread(action)
+        if self._parts[which].locked():
+            return False
+        await self._parts[which].acquire()
+        self._beside(self._carry_out(which, actions))
+        return True
+
+    async def _carry_out(self, which: str, actions: Sequence[Callable[[], None]]) -> None:
+        try:
+            for action in actions:
+                await asyncio.to_thread(action)
+        finally:
+            self._parts[which].release()
 
     def _beside(self, work: Awaitable[None]) -> None:
-        self._under_way = [task for task in self._under_way if not task.done()]
+        """What fails of it fails the run, at its end."""
         self._under_way.append(asyncio.ensure_future(work))
 
     async def keep_up(self) -> None:
@@ -111,9 +149,21 @@ class Trouble:
             await asyncio.sleep(LOOK_S)
 
     async def end(self) -> None:
-        """No more trouble: what stands still goes on, vendors answer, everything runs."""
+        """No more trouble: what stands still goes on, vendors answer, everything runs. Raises what trouble itself met,
+        and ProcessEnded where a service cannot be had again."""
         await asyncio.gather(*self._under_way)
         for system in self._stage.addresses:
             await self._client.delete(f"{self._stage.addresses[system]['control_url']}/faults")
         await self._client.aclose()
-        await self._stage.ready()
+        await self._all_ready()
+
+    async def _all_ready(self) -> None:
+        """A service that was killed in its start, or whose broker was, ends once more before it stays."""
+        gives_up = asyncio.get_running_loop().time() + READY_WITHIN_S
+        while True:
+            try:
+                return await self._stage.ready()
+            except ProcessEnded:
+                if asyncio.get_running_loop().time() > gives_up:
+                    raise
+            await asyncio.sleep(LOOK_S)
