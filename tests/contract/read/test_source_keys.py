@@ -119,6 +119,18 @@ async def test_live_keys_come_before_older_backfill(stores: Stores) -> None:
     assert [(key.entity, key.native_id) for key in claimed] == [(Entity.INVOICE, "new")]
 
 
+async def test_a_due_key_goes_on_with_the_trace_of_its_first_notice(stores: Stores) -> None:
+    for trace in ("t1", "t2", None):
+        notice = Notice(ORDER, "po-1", traceparent=trace)
+        await stores.keys.notice(stores.connection, [notice], TrafficClass.CATCH_UP, swept=True)
+    (key,) = await claim_swept(stores)
+    assert key.traceparent == "t1"
+    read_at = await stores.keys.stamp(stores.connection, stores.epoch)
+    await stores.keys.finish(stores.connection, stores.epoch, [finished(key, read_at)])
+    (key,) = await claim_swept(stores, "po-1")
+    assert key.traceparent is None, "a sweep's find is no part of a trace that is over"
+
+
 async def test_a_deletion_claimed_by_the_vendor_is_remembered_until_the_key_is_finished(stores: Stores) -> None:
     await stores.keys.notice(
         stores.connection, [Notice(ORDER, "po-1", deleted=True)], TrafficClass.CATCH_UP, swept=True

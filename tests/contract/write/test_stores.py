@@ -77,6 +77,18 @@ async def state_of(stores: Stores, native_id: str = "1", entity: Entity = Entity
     return view.state
 
 
+async def test_a_due_row_goes_on_with_the_trace_of_its_newest_revision(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    await stores.rows.upsert([desired(read=1, traceparent="t1")])
+    await stores.rows.upsert([desired(read=2, content="c2", traceparent="t2")])
+    (due,) = await claim(stores, hold)
+    assert due.trace == "t2"
+    await judge(stores, hold, due, State.SYNCED)
+    await stores.rows.upsert([desired(read=2, translation=2, content="c3", traceparent="t3")])
+    (due,) = await claim(stores, hold)
+    assert due.trace is None, "it is written for a changed translation, not for what the trace began with"
+
+
 async def test_one_holder_at_a_time_and_each_new_one_raises_the_epoch(stores: Stores) -> None:
     first = await stores.epochs.take(TARGET, Role.WRITE, "a", ttl_s=0.2)
     assert first is not None

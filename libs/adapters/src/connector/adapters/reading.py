@@ -13,7 +13,7 @@ from connector.adapters.runtime import Runtime, runtime
 from connector.adapters.supervision import follow
 from connector.adapters.systems import room
 from connector.adapters.telemetry.process import health
-from connector.adapters.telemetry.tracing import traceparent
+from connector.adapters.telemetry.tracing import traced, traceparent
 from connector.domain.documents.envelope import SourceDocument
 from connector.domain.documents.messages import document_message
 from connector.domain.identity import ConnectionId
@@ -62,11 +62,11 @@ async def _read(run: Runtime, kafka: Log, keys: PostgresSourceKeys, connection: 
     jobs = PostgresJobs(run.engine)
 
     def reader_of(publish: Publish) -> Reader:
-        return Reader(source, connection.system, keys, jobs, publish, run.randomness)
+        return Reader(source, connection.system, keys, jobs, publish, run.randomness, traced)
 
     async def publish(documents: Sequence[SourceDocument]) -> None:
         context = traceparent()
-        messages = [document_message(document, traceparent=context) for document in documents]
+        messages = [document_message(one, traceparent=one.traceparent or context) for one in documents]
         await _to_the_end(asyncio.ensure_future(kafka.produce(messages)))
 
     async with asyncio.TaskGroup() as tasks:

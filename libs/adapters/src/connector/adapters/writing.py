@@ -18,6 +18,7 @@ from connector.adapters.runtime import Runtime, kafka_settings, runtime
 from connector.adapters.signals import AsyncioSignal
 from connector.adapters.systems import RoomParts, names, room
 from connector.adapters.telemetry.process import health
+from connector.adapters.telemetry.tracing import recording, traced
 from connector.domain.identity import ConnectionId, Entity
 from connector.domain.ports.configuration import Connection, Flow, Snapshot
 from connector.domain.ports.desired import Origin
@@ -58,7 +59,8 @@ async def write_to(system: str, service: str) -> None:
 
 
 async def _take(intake: Intake, records: Sequence[Record], configuration: Snapshot, system: str) -> None:
-    batch = [Incoming(r.key, r.value, Origin(r.topic, r.partition, r.offset)) for r in records]
+    trace_of = _trace_of if recording() else _no_trace
+    batch = [Incoming(r.key, r.value, Origin(r.topic, r.partition, r.offset), trace_of(r)) for r in records]
     taken = await intake.take(batch, configuration)
     TAKEN.labels(system).inc(taken.records)
     for refused in taken.refused:
@@ -71,6 +73,15 @@ async def _take(intake: Intake, records: Sequence[Record], configuration: Snapsh
             offset=origin.offset,
             reason=refused.message,
         )
+
+
+def _trace_of(record: Record) -> str | None:
+    return record.header("traceparent")
+
+
+def _no_trace(_: Record) -> str | None:
+    """Rows need no trace that nobody records."""
+    return None
 
 
 @asynccontextmanager
@@ -137,6 +148,7 @@ class Dispatchers:
             spawner=self._group,
             signal=AsyncioSignal,
             report=_report,
+            traced=traced,
         )
 
     def _target(self, flow: Flow, connection: Connection) -> Target:

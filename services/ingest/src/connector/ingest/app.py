@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import Counter
 
 from connector.adapters.systems import WebhookVerifier
+from connector.adapters.telemetry.tracing import begun_trace, recording, traceparent, webhook_span
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.log import LogError, Message, Producer, webhooks_topic
 
@@ -65,7 +66,11 @@ class Ingest:
         if endpoint is None:
             await _answer(send, 404, b"no such endpoint")
             return
-        status, text, headers = await self._take(endpoint, scope, receive)
+        if recording():
+            with webhook_span(endpoint.system, scope["headers"]):
+                status, text, headers = await self._take(endpoint, scope, receive)
+        else:
+            status, text, headers = await self._take(endpoint, scope, receive)
         RECEIVED.labels(endpoint.system, status).inc()
         await _answer(send, status, text, headers)
 
@@ -100,7 +105,7 @@ def _message(endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Mes
         if name.startswith("x-") or "signature" in name
     )
     ids = secrets.token_hex(40)
-    traceparent = headers.get("traceparent") or f"00-{ids[32:64]}-{ids[64:]}-01"
+    trace = traceparent() or begun_trace(headers.get("traceparent")) or f"00-{ids[32:64]}-{ids[64:]}-01"
     return Message(
         topic=endpoint.topic,
         key=str(endpoint.connection),
@@ -112,7 +117,7 @@ def _message(endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Mes
             ("ce_source", f"/{endpoint.connection}".encode()),
             ("ce_time", datetime.now(UTC).isoformat().encode()),
             ("content-type", headers.get("content-type", "application/octet-stream").encode("latin-1")),
-            ("traceparent", traceparent.encode()),
+            ("traceparent", trace.encode()),
             *signed,
         ),
     )

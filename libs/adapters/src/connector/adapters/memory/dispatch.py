@@ -84,6 +84,7 @@ class MemoryDispatch:
                 for item in self._tables.items.get(desired.row, ())
                 if item.unresolved
             ],
+            traceparent=desired.traceparent,
         )
 
     async def next_due_in_s(self, hold: Hold, flows: Collection[FlowId]) -> float | None:

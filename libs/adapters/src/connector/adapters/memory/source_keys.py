@@ -41,6 +41,7 @@ class _Key:
     digest: str | None = None
     missing: bool = False
     uses: tuple[str, ...] = ()
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
@@ -78,11 +79,7 @@ class MemorySourceKeys:
         self, connection: ConnectionId, notices: Sequence[Notice], traffic: TrafficClass, *, swept: bool = False
     ) -> None:
         keys, now = self._of(connection), self._now()
-        merged: dict[tuple[Entity, str], bool] = {}
-        for notice in notices:
-            at = (notice.entity, notice.native_id)
-            merged[at] = merged.get(at, False) or notice.deleted
-        for at, deleted in merged.items():
+        for at, (deleted, traceparent) in _merged(notices).items():
             key = keys.get(at)
             if key is None:
                 key = keys[at] = _Key(traffic, generation=0)
@@ -90,6 +87,7 @@ class MemorySourceKeys:
             if not swept:
                 key.noticed_generation = key.generation
             key.deleted_hint = key.deleted_hint or deleted
+            key.traceparent = (key.due and key.traceparent) or traceparent
             key.traffic = traffic if key.due is None else min(key.traffic, traffic, key=_ORDER.index)
             key.first_due = key.first_due or now
             debounced = min(
@@ -131,6 +129,7 @@ class MemorySourceKeys:
             acknowledged_digest=key.digest,
             produced_at=key.produced_at,
             noticed=key.noticed_generation == key.generation,
+            traceparent=key.traceparent if key.due else None,
         )
 
     async def admit(
@@ -309,3 +308,13 @@ class MemoryJobs:
             JobState(name, job.due, job.finished_at, job.attempts, job.error)
             for name, job in sorted(self._of(connection).items())
         ]
+
+
+def _merged(notices: Sequence[Notice]) -> Mapping[tuple[Entity, str], tuple[bool, str | None]]:
+    """By key: whether one claims its deletion, and a trace of theirs."""
+    merged: dict[tuple[Entity, str], tuple[bool, str | None]] = {}
+    for notice in notices:
+        at = (notice.entity, notice.native_id)
+        deleted, traceparent = merged.get(at, (False, None))
+        merged[at] = deleted or notice.deleted, traceparent or notice.traceparent
+    return merged

@@ -24,16 +24,17 @@ _UPSERT = text(
             {array_of("sources")}, {array_of("targets")}, {array_of("numbers")},
             {array_of("read_ats", "timestamptz")}, {array_of("versions", "integer")}, {array_of("contents")},
             {array_of("resolved")}, {array_of("statuses")}, {array_of("classes", "smallint")},
-            {array_of("payloads")}, {array_of("details")})
+            {array_of("payloads")}, {array_of("details")}, {array_of("traceparents")})
             as g(tenant, flow, entity, native_id, source_connection, target_connection, number, read_at,
-                 translation_version, content_digest, resolved_digest, status, class, payload, detail)
+                 translation_version, content_digest, resolved_digest, status, class, payload, detail, traceparent)
          order by tenant, flow, entity, native_id),
     newer as (
         insert into desired as d (tenant, flow, entity, native_id, source_connection, target_connection, number,
                                   read_at, translation_version, content_digest, resolved_digest, status, class,
-                                  cause, state, due, first_due)
+                                  cause, state, due, first_due, traceparent)
         select tenant, flow, entity, native_id, source_connection, target_connection, number, read_at,
-               translation_version, content_digest, resolved_digest, status, class, 'source', 'due', now(), now()
+               translation_version, content_digest, resolved_digest, status, class, 'source', 'due', now(), now(),
+               traceparent
           from given
         on conflict (tenant, flow, entity, native_id) do update set
             source_connection = excluded.source_connection,
@@ -44,6 +45,7 @@ _UPSERT = text(
             content_digest = excluded.content_digest,
             resolved_digest = excluded.resolved_digest,
             status = excluded.status,
+            traceparent = excluded.traceparent,
             class = case when d.state = 'due' then least(d.class, excluded.class) else excluded.class end,
             received_at = now(),
             cause = case
@@ -136,6 +138,7 @@ def _columns(wanted: Sequence[Desired]) -> dict[str, object]:
         "classes": [CLASSES.index(desired.traffic) for desired in wanted],
         "payloads": [desired.payload for desired in wanted],
         "details": [_detail(desired) for desired in wanted],
+        "traceparents": [desired.traceparent for desired in wanted],
     }
 
 

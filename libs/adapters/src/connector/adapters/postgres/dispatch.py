@@ -35,7 +35,7 @@ _CLAIM = text(
         select *, row_number() over (order by due) as turn from (
             select tenant, flow, entity, native_id, source_connection, target_connection, read_at, due,
                    translation_version, content_digest, resolved_digest, status, class, cause, state, attempts,
-                   released, wait_until, received_at
+                   released, wait_until, received_at, traceparent
               from desired
              where tenant = :tenant and target_connection = :connection and flow = f and class = c
                and due <= clock_timestamp()
@@ -346,6 +346,7 @@ def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[Open
         payload=row.payload,
         objects=objects,
         open_calls=calls,
+        traceparent=row.traceparent,
     )
 
 

@@ -27,12 +27,12 @@ UNREADABLE_AFTER = 3
 _NOTICE = text(
     """
     insert into source_key as k (tenant, connection, entity, native_id, class, noticed_generation, deleted_hint,
-                                 due, first_due)
+                                 due, first_due, traceparent)
     select :tenant, :connection, n.entity, n.native_id, :class, case when :swept then 0 else 1 end, n.deleted,
-           now() + make_interval(secs => :debounce), now()
-      from (select entity, native_id, bool_or(deleted) as deleted
-              from unnest(cast(:entities as text[]), cast(:ids as text[]), cast(:deleted as boolean[]))
-                   as u(entity, native_id, deleted)
+           now() + make_interval(secs => :debounce), now(), n.traceparent
+      from (select entity, native_id, bool_or(deleted) as deleted, min(traceparent) as traceparent
+              from unnest(cast(:entities as text[]), cast(:ids as text[]), cast(:deleted as boolean[]),
+                          cast(:traceparents as text[])) as u(entity, native_id, deleted, traceparent)
              group by entity, native_id order by entity, native_id) n
     on conflict (tenant, connection, entity, native_id) do update set
         generation = k.generation + 1,
@@ -40,6 +40,7 @@ _NOTICE = text(
         deleted_hint = k.deleted_hint or excluded.deleted_hint,
         class = case when k.due is null then excluded.class else least(k.class, excluded.class) end,
         first_due = coalesce(k.first_due, now()),
+        traceparent = coalesce(case when k.due is not null then k.traceparent end, excluded.traceparent),
         due = greatest(
             least(now() + make_interval(secs => :debounce),
                   coalesce(k.first_due, now()) + make_interval(secs => :debounce_at_most)),
@@ -73,7 +74,7 @@ _CLAIM = text(
       from picked p
      where k.tenant = :tenant and k.connection = :connection and k.entity = p.entity and k.native_id = p.native_id
     returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts,
-              k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed
+              k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed, k.traceparent
     """
 )
 
@@ -98,7 +99,8 @@ _ADMIT = text(
        set claimed_epoch = :epoch, claimed_generation = k.generation,
            class = case when k.due is null then excluded.class else k.class end
     returning k.entity, k.native_id, k.generation, k.deleted_hint, k.class as traffic, k.attempts,
-              k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed
+              k.acknowledged_digest, k.produced_at, k.noticed_generation = k.generation as noticed,
+              case when k.due is not null then k.traceparent end as traceparent
     """
 )
 
@@ -343,6 +345,7 @@ async def _notice(
             "entities": [str(n.entity) for n in notices],
             "ids": [n.native_id for n in notices],
             "deleted": [n.deleted for n in notices],
+            "traceparents": [n.traceparent for n in notices],
             "class": CLASSES.index(traffic),
             "swept": swept,
             "debounce": 0.0 if swept else DEBOUNCE_S,
@@ -374,4 +377,5 @@ def _claimed(row: Row[Any]) -> Claimed:
         row.acknowledged_digest,
         row.produced_at,
         bool(row.noticed),
+        row.traceparent,
     )

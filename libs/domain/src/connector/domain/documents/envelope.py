@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -43,6 +43,16 @@ class SourceDocument(BaseModel):
     """Digest of `record` without stamps."""
     resolved_digest: str | None = None
     """Digest of `resolved`; None where the reader left it to others."""
+    _traceparent: str | None = PrivateAttr(default=None)
+
+    def traced_by(self, traceparent: str | None) -> Self:
+        """Make it a part of this trace, which travels beside the value."""
+        self._traceparent = traceparent
+        return self
+
+    @property
+    def traceparent(self) -> str | None:
+        return self._traceparent
 
     @property
     def ref(self) -> EntityRef:

@@ -32,6 +32,8 @@ class Desired:
     traffic: TrafficClass
     payload: str
     origin: Origin
+    traceparent: str | None = None
+    """Of the trace that the record is a part of."""
 
 
 @dataclass(frozen=True, slots=True)

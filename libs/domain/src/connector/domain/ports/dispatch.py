@@ -86,10 +86,17 @@ class DueRow:
     payload: str
     objects: Mapping[str, StoredObject]
     open_calls: Sequence[OpenCall]
+    traceparent: str | None = None
+    """Of the trace that its newest revision is a part of."""
 
     @property
     def ref(self) -> EntityRef:
         return EntityRef(self.source, self.row.entity, self.row.native_id)
+
+    @property
+    def trace(self) -> str | None:
+        """The traceparent that its writing goes on with; None where it isn't written for a change at its source."""
+        return self.traceparent if self.cause is Cause.SOURCE else None
 
 
 @dataclass(frozen=True, slots=True)

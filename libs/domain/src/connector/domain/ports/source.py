@@ -50,6 +50,8 @@ class Notice:
     entity: Entity
     native_id: str
     deleted: bool = False
+    traceparent: str | None = None
+    """Of the trace that the hint is a part of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Claimed:
     """read_at of the last record produced."""
     noticed: bool
     """Whether the vendor itself sent a notice for this generation (else a sweep found it)."""
+    traceparent: str | None = None
+    """Of the first notice that made it due."""
 
 
 @dataclass(frozen=True, slots=True)

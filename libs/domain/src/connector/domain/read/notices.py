@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from connector.domain.identity import ConnectionId, TrafficClass
+from connector.domain.identity import ConnectionId, Entity, TrafficClass
 from connector.domain.ports.clock import Clock
 from connector.domain.ports.configuration import Configuration
 from connector.domain.ports.log import Record
@@ -33,7 +34,9 @@ class NoticeIntake:
         for record in records:
             connection = ConnectionId.parse(record.key)
             if connection in known and record.value:
-                told[connection, self._class_of(record)].extend(self._notices_of(record.value))
+                trace = record.header("traceparent")
+                notices = [replace(notice, traceparent=trace) for notice in self._notices_of(record.value)]
+                told[connection, self._class_of(record)].extend(notices)
         for (connection, traffic), notices in told.items():
             if notices:
                 await self._keys.notice(connection, merged(notices), traffic)
@@ -44,7 +47,9 @@ class NoticeIntake:
 
 
 def merged(notices: Sequence[Notice]) -> list[Notice]:
-    """One a key; a claimed deletion is not forgotten for a later notice of the same batch."""
+    """One a key, the first; a claimed deletion is not forgotten for an other notice of the same batch."""
     deleted = {(notice.entity, notice.native_id) for notice in notices if notice.deleted}
-    keys = dict.fromkeys((notice.entity, notice.native_id) for notice in notices)
-    return [Notice(entity, native_id, (entity, native_id) in deleted) for entity, native_id in keys]
+    first: dict[tuple[Entity, str], Notice] = {}
+    for notice in notices:
+        first.setdefault((notice.entity, notice.native_id), notice)
+    return [replace(notice, deleted=key in deleted) for key, notice in first.items()]

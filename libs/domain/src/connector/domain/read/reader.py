@@ -12,6 +12,7 @@ from connector.domain.ports.gate import GateError
 from connector.domain.ports.jobs import Job, Jobs
 from connector.domain.ports.source import Absence, Acknowledging, Notice, Read, Source, Stamp, SweepPage, Unreadable
 from connector.domain.ports.source_keys import Claimed, Finished, SourceKeys, SweptRow
+from connector.domain.ports.tracing import Traced, untraced
 from connector.domain.vendor_error import Rejected, VendorError
 
 Publish = Callable[[Sequence[SourceDocument]], Awaitable[None]]
@@ -46,6 +47,7 @@ class Reader:
         jobs: Jobs,
         publish: Publish,
         randomness: Randomness,
+        traced: Traced = untraced,
     ) -> None:
         self._source = source
         self._system = system
@@ -53,6 +55,7 @@ class Reader:
         self._jobs = jobs
         self._publish = publish
         self._random = randomness
+        self._traced = traced
         self._connection = source.connection
 
     async def step(self, epoch: int) -> bool:
@@ -67,7 +70,9 @@ class Reader:
             return False
         size = self._source.batch_size(claimed[0].entity)
         for start in range(0, len(claimed), size):
-            await self._read_batch(epoch, claimed[start : start + size])
+            batch = claimed[start : start + size]
+            with self._traced(f"read {batch[0].entity}", [key.traceparent for key in batch]):
+                await self._read_batch(epoch, batch)
         return True
 
     async def _read_batch(self, epoch: int, batch: Sequence[Claimed]) -> None:
@@ -103,7 +108,7 @@ class Reader:
         fresh: list[_Fresh] = []
         equal: list[Finished] = []
         for key, read in pairs:
-            document = self._document(key, read)
+            document = self._document(key, read).traced_by(key.traceparent)
             combined = self._combined(read)
             if combined == key.acknowledged_digest or (key.produced_at is not None and read.read_at <= key.produced_at):
                 equal.append(_finished(key, read, key.acknowledged_digest or combined, produced=False))
@@ -145,9 +150,10 @@ class Reader:
         if job is None:
             return False
         try:
-            async for page in self._source.sweep(job.kind, job.cursor, self._stamper(epoch)):
-                await self._take_page(epoch, job, page)
-                await self.read_due(epoch)
+            with self._traced(f"sweep {job.kind}", ()):
+                async for page in self._source.sweep(job.kind, job.cursor, self._stamper(epoch)):
+                    await self._take_page(epoch, job, page)
+                    await self.read_due(epoch)
         except GateError as refused:
             await self._jobs.fail(self._connection, epoch, job.kind, str(refused), refused.retry_after_s or 60.0)
         except VendorError as error:

@@ -11,6 +11,7 @@ from connector.domain.ports.dispatch import Closed, Dispatch, Event, Intent, Int
 from connector.domain.ports.epochs import EpochLost, Hold
 from connector.domain.ports.gate import GateError
 from connector.domain.ports.target import Found, NaturalKey, NotSent, Outcome, OutcomeKind, Step, Target
+from connector.domain.ports.tracing import Traced
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
@@ -50,6 +51,7 @@ class Carrier:
     start: Start
     spawner: Spawner
     signal: Callable[[], Signal]
+    traced: Traced
 
     async def begin(self, works: Sequence[Work]) -> None:
         """Decide each row; settle those that need no call, and start a task for each request of the others."""
@@ -146,7 +148,8 @@ class Carrier:
 
         target = self.target_of(first.flow, first.connection)
         try:
-            outcomes = await target.execute(steps, before_send, first.due.traffic, first.flow.id)
+            with self.traced(f"{steps[0].name} {steps[0].resource}", [work.due.trace for work in group]):
+                outcomes = await target.execute(steps, before_send, first.due.traffic, first.flow.id)
         except EpochLost:
             raise
         except NotSent:

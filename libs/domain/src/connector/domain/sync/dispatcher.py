@@ -13,6 +13,7 @@ from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Epochs, Hold
 from connector.domain.ports.gate import GateError
 from connector.domain.ports.references import ReferenceKey, References
 from connector.domain.ports.target import Refreshing, Target
+from connector.domain.ports.tracing import Traced, untraced
 from connector.domain.vendor_error import VendorError
 
 from .carrying import Carrier
@@ -48,6 +49,8 @@ class Pace:
     """How old the target's reference data may grow before it is read again."""
     sweep_s: float = 60.0
     """How often some of what was written longest ago is looked at again."""
+    seen_again_s: float = 24 * 3600.0
+    """How long a synced row's objects stand unseen: a day, as spread over the day as they were written."""
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class Dispatcher:
     signal: Callable[[], Signal]
     report: Report
     pace: Pace = field(default_factory=Pace)
+    traced: Traced = untraced
     _stopping: bool = field(init=False, default=False)
     _hold: Hold | None = field(init=False, default=None)
     _wake: Signal = field(init=False)
@@ -191,7 +195,8 @@ class Dispatcher:
             await self.clock.sleep(self.pace.sweep_s)
             snapshot = await self.configuration.current()
             live = [flow for flow in self._active(snapshot) if flow.state is FlowState.LIVE]
-            if live and await sweep(hold, live, snapshot, self.dispatch, self.target_of):
+            seen_again_s = self.pace.seen_again_s
+            if live and await sweep(hold, live, snapshot, self.dispatch, self.target_of, seen_again_s):
                 self._news = True
                 self._wake.set()
 
@@ -253,6 +258,10 @@ class Dispatcher:
 
     async def _wave(self, hold: Hold, rows: Sequence[DueRow], snapshot: Snapshot) -> None:
         """Rows claimed together: rendered together, looked up together, then each its own way."""
+        with self.traced("dispatch", [row.trace for row in rows]):
+            await self._judge(hold, rows, snapshot)
+
+    async def _judge(self, hold: Hold, rows: Sequence[DueRow], snapshot: Snapshot) -> None:
         works = [open_work(row, snapshot) for row in rows]
         renderer = Renderer(self.connection, self.target_of, self.dispatch, self.references, self.randomness, snapshot)
         await renderer.render(works)
@@ -269,6 +278,7 @@ class Dispatcher:
             start=lambda rows, carry: self._start(hold, snapshot, rows, carry),
             spawner=self.spawner,
             signal=self.signal,
+            traced=self.traced,
         )
         await carrier.begin(admitted)
 

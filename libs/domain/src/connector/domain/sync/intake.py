@@ -22,6 +22,7 @@ class Incoming:
     key: str
     value: bytes | None
     origin: Origin
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class _Parsed:
     envelope: dict[str, Any]
     text: str
     origin: Origin
+    traceparent: str | None
 
 
 class Intake:
@@ -71,7 +73,7 @@ class Intake:
                     newest.pop(ref, None)
                     erased.add(ref)
                     continue
-                parsed = _parse(ref, incoming.value, incoming.origin)
+                parsed = _parse(ref, incoming, incoming.value)
             except (ValueError, KeyError, TypeError) as error:
                 refused.append(Refused(incoming.origin, incoming.key, f"not a canonical record: {error}"))
                 continue
@@ -117,6 +119,7 @@ class Intake:
                 traffic=_traffic(envelope.get("cause")),
                 payload=record.text,
                 origin=record.origin,
+                traceparent=record.traceparent,
             )
 
 
@@ -133,7 +136,7 @@ def _traffic(cause: str | None) -> TrafficClass:
         return TrafficClass.CATCH_UP
 
 
-def _parse(ref: EntityRef, value: bytes, origin: Origin) -> _Parsed:
+def _parse(ref: EntityRef, incoming: Incoming, value: bytes) -> _Parsed:
     """Reads the envelope only; the document is validated when it is rendered."""
     envelope = pydantic_core.from_json(value)
     if not isinstance(envelope, dict):
@@ -146,7 +149,7 @@ def _parse(ref: EntityRef, value: bytes, origin: Origin) -> _Parsed:
             raise TypeError(f"{field} is not text")
     revision = Revision(datetime.fromisoformat(envelope["read_at"]), int(envelope["translation_version"]))
     RecordStatus(envelope.get("status", RecordStatus.OK))
-    return _Parsed(ref, revision, envelope, value.decode(), origin)
+    return _Parsed(ref, revision, envelope, value.decode(), incoming.origin, incoming.traceparent)
 
 
 def _reference(record: _Parsed) -> ReferenceEntry:

@@ -13,15 +13,20 @@ from connector.domain.vendor_error import VendorError
 
 from .rendering import TargetOf
 
-SEEN_AGAIN_S = 24 * 3600.0
-"""A synced row's objects are looked at once a day, as spread over the day as they were written."""
 ROWS_AT_ONCE = 200
 
 
-async def sweep(hold: Hold, flows: Sequence[Flow], snapshot: Snapshot, dispatch: Dispatch, target_of: TargetOf) -> int:
-    """Look at the rows seen longest ago; those whose objects do not stand as they were left are judged again. How many
-    were looked at: of a flow whose target is away, none."""
-    rows = await dispatch.standing(hold, [flow.id for flow in flows], ROWS_AT_ONCE, SEEN_AGAIN_S)
+async def sweep(
+    hold: Hold,
+    flows: Sequence[Flow],
+    snapshot: Snapshot,
+    dispatch: Dispatch,
+    target_of: TargetOf,
+    seen_again_s: float,
+) -> int:
+    """Look at the rows seen longest ago, and not within `seen_again_s`; those whose objects do not stand as they were
+    left are judged again. How many were looked at: of a flow whose target is away, none."""
+    rows = await dispatch.standing(hold, [flow.id for flow in flows], ROWS_AT_ONCE, seen_again_s)
     by_flow: defaultdict[FlowId, list[Standing]] = defaultdict(list)
     for row in rows:
         by_flow[row.row.flow].append(row)
