@@ -3,50 +3,53 @@
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .running import Run, run
 
 RESULT = Path("build/chaos.json")
-KILLS_A_RUN = 60
+KILLS_A_RUN = 125
 """A run starts everything anew; a long campaign is many runs, each with the next seed."""
+KILLS = 60
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=KILLS_A_RUN, help="in all, those of earlier runs included")
-    parser.add_argument("--seed", type=int, default=1, help="of the first run")
+    parser.add_argument("--kills", type=int, default=KILLS, help="in all, those written down already included")
+    parser.add_argument("--seed", type=int, default=1, help="the first; what earlier ones found stays written down")
     asked = parser.parse_args()
-    runs = _earlier(asked.seed)
-    seed = max((known["seed"] for known in runs), default=asked.seed - 1) + 1
+    earlier, runs = _written(asked.seed)
     while (done := sum(known["kills"] for known in runs)) < asked.kills:
+        seed = runs[-1]["seed"] + 1 if runs else asked.seed
+        began = {"began": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "commit": _commit()}
         made = asyncio.run(run(seed, min(KILLS_A_RUN, asked.kills - done), Path("build"), print))
-        runs.append(made.as_json())
-        _write(runs)
+        runs.append(began | made.as_json())
+        RESULT.write_text(json.dumps(_summary(earlier + runs), indent=2) + "\n")
         _tell(made)
-        seed += 1
     summary = _summary(runs)
     print({name: summary[name] for name in ("kills", "lost", "doubled", "disagreeing")}, f"more in {RESULT}")
     return 1 if summary["lost"] or summary["doubled"] or summary["disagreeing"] else 0
 
 
-def _earlier(first: int) -> list[dict[str, Any]]:
-    """Runs of this campaign (seeds from `first` on) that are written down already."""
-    if not RESULT.exists():
-        return []
-    return [known for known in json.loads(RESULT.read_text())["runs"] if known["seed"] >= first]
+def _commit() -> str:
+    """What is proved by the run; `unknown` outside a checkout of Git."""
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
+
+
+def _written(first: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Runs written down already: those of seeds before `first`, and from it on."""
+    known = json.loads(RESULT.read_text())["runs"] if RESULT.exists() else []
+    return [one for one in known if one["seed"] < first], [one for one in known if one["seed"] >= first]
 
 
 def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    counts = ("kills", "documents", "lost", "doubled", "disagreeing", "seconds")
+    counts = ("kills", "documents", "lost", "doubled", "disagreeing", "seconds_of_kills", "seconds")
     return {name: sum(known[name] for known in runs) for name in counts} | {"runs": runs}
-
-
-def _write(runs: list[dict[str, Any]]) -> None:
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(_summary(runs), indent=2) + "\n")
 
 
 def _tell(made: Run) -> None:

@@ -1,12 +1,16 @@
 """One chaos run: real parts and services, documents flowing, a kill every few seconds; then both sides are counted."""
 
 import asyncio
+import json
 import random
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import text
 
 from connector.console.demo import watching
 from connector.console.demo.flows import FLOWS, Connecting
@@ -21,6 +25,8 @@ EVERY_S = 3.0
 """Seconds between two kills, on average."""
 SETTLES_WITHIN_S = 300.0
 MISSING = ("not in the target", "is not where it should be")
+
+KEPT = ("desired", "desired_payload", "target_object", "call", "call_item", "wait", "source_key", "job", "epoch", "audit")
 
 Say = Callable[[str], None]
 
@@ -69,6 +75,8 @@ async def run(seed: int, kills: int, build: Path, say: Say) -> Run:
         left = await watching.settled(on, SETTLES_WITHIN_S)
         keeping.cancel()
         comparison = await company.compare(await watching.said(on))
+        if left or not comparison.agree:
+            await _keep(on, build, build / "chaos" / f"seed-{seed}")
     seconds = time.monotonic() - began
     return _judged(seed, trouble, comparison, str(left) if left else None, seconds_of_kills, seconds)
 
@@ -108,6 +116,18 @@ async def _enter(company: BusyCompany, dice: random.Random, evening: asyncio.Eve
     while not evening.is_set():
         await company.do_a_little(dice)
         await asyncio.sleep(dice.uniform(0.5, 3.0))
+
+
+async def _keep(on: Stage, build: Path, folder: Path) -> None:
+    """What whoever looks into a finding needs: logs, both vendors' books, and what the platform knew and did."""
+    shutil.copytree(build / "logs" / "demo", folder, dirs_exist_ok=True)
+    for system, sandbox in on.sandboxes.items():
+        (folder / f"{system}-store.json").write_text(json.dumps(await sandbox.store()))
+        (folder / f"{system}-calls.json").write_text(json.dumps(await sandbox.calls()))
+    async with on.run.engine.connect() as db:
+        for table in KEPT:
+            rows = (await db.execute(text(f"select to_jsonb(t) from {table} t"))).scalars()
+            (folder / f"{table}.json").write_text("\n".join(json.dumps(row) for row in rows))
 
 
 def _judged(
