@@ -26,7 +26,18 @@ EVERY_S = 3.0
 SETTLES_WITHIN_S = 300.0
 MISSING = ("not in the target", "is not where it should be")
 
-KEPT = ("desired", "desired_payload", "target_object", "call", "call_item", "wait", "source_key", "job", "epoch", "audit")
+KEPT = (
+    "desired",
+    "desired_payload",
+    "target_object",
+    "call",
+    "call_item",
+    "wait",
+    "source_key",
+    "job",
+    "epoch",
+    "audit",
+)
 
 Say = Callable[[str], None]
 
