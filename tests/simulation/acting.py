@@ -49,7 +49,7 @@ class Acting:
             process.answers_lost = 0
         world.erp.away_until_s = world.erp.storm_until_s = world.erp.blind_until_s = 0.0
         world.erp.poisoned.clear()
-        world.shop.away_until_s = world.shop.storm_until_s = 0.0
+        world.shop.away_until_s = world.shop.storm_until_s = world.shop.locked_until_s = 0.0
         world.shop.faults.clear()
         world.log_faults.clear()
         world.notice_faults.clear()
@@ -265,6 +265,9 @@ class Acting:
         self._cover("target-storm")
         self._world.shop.storm_until_s = self._now_s() + detail["for_s"]
 
+    def _target_locked(self, detail: dict[str, Any]) -> None:
+        self._world.shop.locked_until_s = self._now_s() + detail["for_s"]
+
     # the log
 
     def _log_refused(self, detail: dict[str, Any]) -> None:
@@ -343,6 +346,12 @@ class Acting:
             self._cover("person-cancels-target")
             record.status = "cancelled"
             self._world.shop.note(record, "cancelled", by_us=False)
+
+    def _person_deletes_target(self, detail: dict[str, Any]) -> None:
+        if record := self._object_of(detail):
+            self._cover("person-deletes-target")
+            self._world.shop.vendor.delete(record)
+            self._world.shop.note(record, "deleted", by_us=False)
 
     def _person_takes_number(self, detail: dict[str, Any]) -> None:
         entity, number = Entity(detail["entity"]), detail["id"].upper()

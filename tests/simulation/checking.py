@@ -87,7 +87,7 @@ class _Checked:
         self.objects = [r for r in world.shop.vendor.records if r.stamp == self.ref.key]
 
     def findings(self) -> Iterator[Finding]:
-        made = [record for record in self.objects if record.made_by == OUR_USER and not self._voided(record)]
+        made = [record for record in self.objects if record.made_by == OUR_USER and not self._ended_unknown(record)]
         live = [record for record in self.objects if record.live]
         if len(made) > 1 or len(live) > 1:
             yield self._finding(DOUBLED, f"made {len(made)} times, {len(live)} live")
@@ -98,9 +98,15 @@ class _Checked:
     def _finding(self, kind: str, message: str) -> Finding:
         return Finding(kind, f"{self.ref.key}: {message}")
 
-    def _voided(self, record: Record) -> bool:
-        """By a person: what replaces it is no double."""
-        return not record.live and any(not written.by_us for written in self.world.shop.history[record.id])
+    def _ended_by_people(self, record: Record) -> bool:
+        ends = [written for written in self.world.shop.history[record.id] if written.what in ("cancelled", "deleted")]
+        return not record.live and any(not written.by_us for written in ends)
+
+    def _ended_unknown(self, record: Record) -> bool:
+        """By a person, before we ever learned of it: only what replaces that is no double, and undoes nobody's work."""
+        lines = self.world.tables.audit[RowRef(FLOW, self.document.entity, self.document.id)]
+        known = any(line.detail.get("target_id") == record.id for line in lines)
+        return self._ended_by_people(record) and not known
 
     @property
     def _gone(self) -> bool:
@@ -148,11 +154,13 @@ class _Checked:
 
     def _equal(self) -> Iterator[Finding]:
         """The last thing we wrote is what the source holds; what people did after that stays."""
-        objects = [record for record in self.objects if not self._voided(record)] or self.objects
+        objects = [record for record in self.objects if not self._ended_unknown(record)] or self.objects
         if not objects:
             yield self._finding(LOST, "synced, and not in the target")
             return
         record = objects[0]
+        if self._ended_by_people(record):
+            yield self._finding(LOST, f"people {record.status} {record.id}, its row says synced")
         history = self.world.shop.history[record.id]
         ours = [written for written in history if written.by_us and written.what in CONTENT_STEPS]
         people_after = bool(history) and not history[-1].by_us

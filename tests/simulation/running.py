@@ -18,7 +18,6 @@ from .schedule import TROUBLE_ENDS_S, Schedule
 from .world import SOURCE, World
 
 SETTLED_WITHIN_S = 450.0
-IMPATIENT_ATTEMPTS = 2
 OFTEN = timedelta(minutes=1)
 """Jobs that run as often as this are part of coming to rest."""
 MOVING = frozenset({State.DUE, State.WAITING, State.HELD})
@@ -36,7 +35,7 @@ class Result:
 
 def play(schedule: Schedule) -> Result:
     moves: Counter[str] = Counter()
-    with counting_moves(moves), _attempts(IMPATIENT_ATTEMPTS if schedule.impatient else retry.ATTEMPTS_AT_MOST):
+    with counting_moves(moves), _attempts(schedule.attempts):
         world, findings = run(_play(schedule))
     return Result(schedule, findings, world.covered, moves, _story(world))
 
@@ -89,6 +88,10 @@ def _restless(world: World, since: datetime | None = None) -> list[str]:
         found.append("sweeps are due")
     if any(row.state in MOVING for row in world.tables.rows.values()):
         found.append("rows are due")
+    if since and world.unseen(since):
+        found.append("objects are to be looked at again")
+    if since and world.stale_references():
+        found.append("reference data is not what the target has")
     if world.under_way:
         found.append("calls or notices are under way")
     if not found and world.lag:

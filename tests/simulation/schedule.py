@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from connector.domain.sync.retry import ATTEMPTS_AT_MOST
+
 TROUBLE_ENDS_S = 60.0
 """From here on nothing goes wrong any more, and everything has to come right."""
 
@@ -40,12 +42,13 @@ FAULTS = {
     "poisoned": 2,
     "target-away": 4,
     "target-storm": 3,
+    "target-locked": 4,
     "lost-before-commit": 8,
     "lost-after-commit": 10,
     "committed-late": 9,
     "write-unavailable": 3,
     "write-refused": 3,
-    "wrong-figures": 3,
+    "wrong-figures": 5,
     "log-refused": 4,
     "log-answer-lost": 5,
     "compaction": 4,
@@ -55,8 +58,9 @@ FAULTS = {
     "translation-raised": 3,
     "mapping-gap": 4,
     "reference-gap": 3,
-    "person-edits-target": 4,
-    "person-cancels-target": 2,
+    "person-edits-target": 6,
+    "person-cancels-target": 6,
+    "person-deletes-target": 5,
     "person-takes-number": 3,
     "replay": 3,
 }
@@ -82,8 +86,8 @@ class Schedule:
     """Blocked documents are refused to the source instead of held."""
     dry_run: bool
     """The flow begins in dry run and is released on the way."""
-    impatient: bool
-    """Few attempts, so that retries get used up."""
+    attempts: int
+    """How often a call is tried: in some schedules so seldom that tries get used up."""
     batch: int
     acts: tuple[Act, ...]
 
@@ -101,7 +105,7 @@ def draw(seed: int) -> Schedule:
         sweeps=sweeps,
         rejects=dice.random() < 0.08,
         dry_run=dice.random() < 0.06,
-        impatient=dice.random() < 0.06,
+        attempts=dice.choices((ATTEMPTS_AT_MOST, 2, 1), (85, 8, 7))[0],
         batch=dice.choice((1, 1, 3)),
         acts=tuple(acts),
     )
@@ -149,23 +153,25 @@ def _fault(dice: random.Random, documents: list[Act], *, sweeps: bool) -> Act:
 
 def fault_detail(dice: random.Random, kind: str, chosen: Act) -> dict[str, Any]:
     """What a fault of a kind needs to know; `chosen` is the document it is about, if it is about one."""
-    weighted = ("writer-a", "writer-a", "writer-b", "fetcher-a", "fetcher-b", "mapper", "ingest", "poller")
+    weighted = ("writer-a", "writer-a", "writer-b", "fetcher-a", "fetcher-b", "mapper", "mapper", "ingest", "poller")
     match kind:
         case "crash":
             process = dice.choice(weighted)
-            return {"process": process, "points": dice.randint(1, 60), "down_s": dice.uniform(0.1, 8)}
+            return {"process": process, "points": _points(dice, process), "down_s": dice.uniform(0.1, 8)}
         case "restart":
             return {"process": dice.choice(weighted), "down_s": dice.uniform(0.1, 3)}
         case "stop":
-            return {"process": dice.choice(weighted), "points": dice.randint(1, 60), "for_s": dice.uniform(1, 30)}
+            process = dice.choice(weighted)
+            return {"process": process, "points": _points(dice, process), "for_s": dice.uniform(1, 30)}
         case "stop-before-send":
             return {"points": dice.randint(1, 3), "for_s": dice.uniform(15, 45)}
         case "epoch-taken":
             return {"role": dice.choice(("read", "write", "write"))}
         case "database-away" | "database-answer-lost":
+            process = dice.choice(weighted)
             return {
-                "process": dice.choice(weighted),
-                "points": dice.randint(1, 40),
+                "process": process,
+                "points": _points(dice, process),
                 "for_s": dice.uniform(0.5, 20),
                 "calls": dice.randint(1, 3),
             }
@@ -179,7 +185,11 @@ def fault_detail(dice: random.Random, kind: str, chosen: Act) -> dict[str, Any]:
             return {"count": dice.randint(1, 4)}
         case "source-away" | "source-storm" | "source-blind" | "target-away" | "target-storm":
             return {"for_s": dice.uniform(1, 15)}
-        case "poisoned" | "person-edits-target" | "person-cancels-target" | "person-takes-number" | "replay":
+        case "target-locked":
+            return {"for_s": dice.uniform(5, 40)}
+        case "poisoned" | "replay":
+            return {"entity": chosen.detail["entity"], "id": chosen.detail["id"], "for_s": dice.uniform(1, 15)}
+        case kind if kind.startswith("person-"):
             return {"entity": chosen.detail["entity"], "id": chosen.detail["id"], "for_s": dice.uniform(1, 15)}
         case "log-refused" | "log-answer-lost":
             return {"topic": dice.choice(("webhooks", "documents", "canonical")), "count": dice.randint(1, 3)}
@@ -191,3 +201,8 @@ def fault_detail(dice: random.Random, kind: str, chosen: Act) -> dict[str, Any]:
             return {"for_s": dice.uniform(2, 30)}
         case _:
             return {}
+
+
+def _points(dice: random.Random, process: str) -> int:
+    """Await points from now; some processes pass few of them."""
+    return dice.randint(1, 60 if process.startswith(("writer", "fetcher")) else 4)

@@ -8,9 +8,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from connector.adapters.memory.target import OUR_USER, MemoryTarget, MemoryVendor, Record, _found
+from connector.adapters.memory.target import OUR_USER, MemoryOptions, MemoryTarget, MemoryVendor, Record, _found
 from connector.domain.identity import FlowId, TrafficClass
-from connector.domain.ports.target import BeforeSend, Found, NaturalKey, Outcome, OutcomeKind, Step
+from connector.domain.ports.target import (
+    BeforeSend,
+    Found,
+    NaturalKey,
+    Outcome,
+    OutcomeKind,
+    Part,
+    Plan,
+    Step,
+    TargetObject,
+)
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import RateLimited, VendorUnavailable
 
@@ -48,6 +58,8 @@ class Shop:
     faults: list[WriteFault] = field(default_factory=list)
     away_until_s: float = 0.0
     storm_until_s: float = 0.0
+    locked_until_s: float = 0.0
+    """What is there cannot be changed for now: somebody has it open, or a period is being closed."""
     history: defaultdict[str, list[Written]] = field(default_factory=lambda: defaultdict(list))
     order: list[str] = field(default_factory=list)
     """Object ids in the order of their making."""
@@ -133,6 +145,15 @@ class ShopTarget(MemoryTarget):
 
     shop: Shop = field(init=False)
     point: Callable[[], Awaitable[None]] = field(init=False)
+    refreshes = frozenset({"account"})
+
+    def plan(self, part: Part, known: TargetObject | None, found: Found | None, options: MemoryOptions) -> Plan:
+        plan = MemoryTarget.plan(self, part, known, found, options)
+        if found is None or not plan.steps or asyncio.get_running_loop().time() >= self.shop.locked_until_s:
+            return plan
+        self.shop.covered["target-locked"] += 1
+        reason = Reason(code="locked-in-target", message=f"{found.target_id} cannot be changed now.", severity="warn")
+        return Plan(plan.verb, reason=reason, retry=True)
 
     async def _request(self) -> None:
         self.vendor.requests += 1

@@ -41,8 +41,9 @@ from connector.domain.ports.target import Target
 from connector.domain.read.notices import NoticeIntake
 from connector.domain.read.reader import Publish, Reader
 from connector.domain.read.reading import Reading
-from connector.domain.sync.dispatcher import Dispatcher
+from connector.domain.sync.dispatcher import Dispatcher, Pace
 from connector.domain.sync.intake import Incoming, Intake
+from connector.domain.sync.states import State
 
 from .erp import Erp, ErpSource, account, notices, translations
 from .loop import START
@@ -82,6 +83,7 @@ class World:
 
     system, target_system = "erp", "shop"
     entities: Sequence[Entity] = ENTITIES
+    pace = Pace(recheck_s=6.0, refresh_s=8.0, sweep_s=4.0, seen_again_s=8.0)
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -196,6 +198,20 @@ class World:
 
     def translations_of(self, _: str) -> Translations:
         return translations(self.version)
+
+    def unseen(self, since: datetime) -> bool:
+        """Whether what was written has yet to be looked at again in the target."""
+        rows = (row for row in self.tables.rows.values() if row.state is State.SYNCED)
+        return any(
+            row.synced_at is not None and row.synced_at <= since and self.tables.objects.get((TARGET, row.source_ref))
+            for row in rows
+        )
+
+    def stale_references(self) -> bool:
+        """Whether documents would be validated against codes that the target has no more, or has by now."""
+        known = {key: entry for key, entry in self.tables.references.items() if key.connection == TARGET}
+        there = self.shop.vendor.references
+        return any((entry.body is not None) != ((key.kind, key.code) in there) for key, entry in known.items())
 
     @property
     def under_way(self) -> int:
@@ -368,6 +384,7 @@ class World:
             spawner=process,
             signal=AsyncioSignal,
             report=self._report,
+            pace=self.pace,
         )
         process.create_task(dispatcher.run(), name="dispatch")
 

@@ -32,6 +32,7 @@ class Vendor:
     """Taken by the next writes, in order."""
     away_until_s: float = 0.0
     storm_until_s: float = 0.0
+    locked_until_s: float = 0.0
     blind_until_s: float = 0.0
     poisoned: set[str] = field(default_factory=set)
     under_way: int = 0

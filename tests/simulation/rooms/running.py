@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from connector.domain.sync.retry import ATTEMPTS_AT_MOST
 from tests.simulation.acting import Acting
 from tests.simulation.checking import Finding
 from tests.simulation.loop import run
@@ -23,8 +24,10 @@ LEFT_OUT = (
     "translation-raised",
     "mapping-gap",
     "reference-gap",
+    "target-locked",
     "person-edits-target",
     "person-cancels-target",
+    "person-deletes-target",
     "person-takes-number",
 )
 """What the small vendors are there for; here the rooms and their sandboxes are on trial."""
@@ -75,7 +78,7 @@ def draw_rooms(seed: int) -> Schedule:
     edits = [_edit(dice, documents) for _ in range(dice.randint(2, 4))]
     faults = [_fault(dice, documents) for _ in range(dice.randint(3, 6))]
     acts = sorted([*documents, *edits, *faults], key=lambda act: act.at_s)
-    plain = {"sweeps": True, "rejects": False, "dry_run": False, "impatient": False, "batch": 1}
+    plain = {"sweeps": True, "rejects": False, "dry_run": False, "attempts": ATTEMPTS_AT_MOST, "batch": 1}
     return Schedule(seed=seed, acts=tuple(acts), **plain)  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ from connector.domain.identity import Entity
 from connector.domain.ports.configuration import Connection, Flow, FlowState, MappingEntry
 from connector.domain.ports.source import Notice, Source
 from connector.domain.ports.target import Target
+from connector.domain.sync.dispatcher import Pace
 from connector.sandbox import coupa, exact
 from connector.sandbox.core.clock import SandboxClock
 from connector.sandbox.core.sandbox import Sandbox
@@ -38,6 +39,7 @@ def _time() -> float:
 class RoomsWorld(World):
     system, target_system = "exact", "coupa"
     entities = (Entity.REFERENCE, Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)
+    pace = Pace(recheck_s=10.0, refresh_s=20.0, sweep_s=8.0, seen_again_s=20.0)
 
     def _open_vendors(self) -> None:
         clock = SandboxClock(_time, asyncio.sleep)
@@ -155,6 +157,10 @@ class RoomsWorld(World):
 
     def translations_of(self, _: str) -> Translations:
         return room("exact").TRANSLATIONS
+
+    def stale_references(self) -> bool:
+        """Reference data of the vendors stay as they are."""
+        return False
 
     @property
     def under_way(self) -> int:

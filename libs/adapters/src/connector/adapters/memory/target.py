@@ -73,7 +73,7 @@ class Record:
 
     @property
     def live(self) -> bool:
-        return self.status != "cancelled"
+        return self.status not in ("cancelled", "deleted")
 
 
 @dataclass(slots=True)
@@ -108,6 +108,12 @@ class MemoryVendor:
         self._by_number[resource, number].append(made)
         self._by_id[made.id] = made
         return made
+
+    def delete(self, record: Record) -> None:
+        """What people delete is shown to nobody any more."""
+        record.status = "deleted"
+        self._by_number[record.resource, record.number].remove(record)
+        del self._by_id[record.id]
 
     def by_id(self, target_id: str) -> Record | None:
         return self._by_id.get(target_id)
@@ -181,10 +187,12 @@ class MemoryTarget:
     def plan(self, part: Part, known: TargetObject | None, found: Found | None, options: MemoryOptions) -> Plan:
         if part.gone:
             return _plan_cancel(part, found)
+        if found is None and known is not None:
+            return Plan(Verb.FROZEN, reason=_refused(part, "deleted"))
         if found is None:
             return Plan(Verb.CREATE, [_step("create", part, None, creates=True)])
         if not found.live:
-            return Plan(Verb.NONE, reason=_refused(part, found))
+            return Plan(Verb.FROZEN, reason=_refused(part, found.status))
         if dict(found.projection) != dict(part.wanted):
             return Plan(Verb.UPDATE, [_step("update", part, found)])
         if found.stamp is None:
@@ -356,6 +364,6 @@ def _step(name: str, part: Part, found: Found | None, *, creates: bool = False, 
     )
 
 
-def _refused(part: Part, found: Found) -> Reason:
-    message = f"{part.natural_key} was {found.status} in the target."
+def _refused(part: Part, ended: str) -> Reason:
+    message = f"{part.natural_key} was {ended} in the target."
     return Reason(code="refused-in-target", message=message, fix="Reopen it in the target, or cancel it at the source.")
