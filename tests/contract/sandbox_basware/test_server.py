@@ -56,6 +56,8 @@ def test_a_server_serves_two_origins_and_can_lose_an_answer_after_committing(ser
         with pytest.raises(httpx.RemoteProtocolError):
             http.post(f"{path}/acknowledge")
         assert http.post(f"{path}/acknowledge").status_code == 405
+        lost, refused = [call for call in control.get("/calls").json() if call["path"].endswith("/acknowledge")]
+        assert (lost["status"], lost["lost"], refused["status"], refused["lost"]) == (0, 200, 405, None)
 
         control.post("/clock", json={"advance_s": 61})
         assert httpx.get(sent.headers["location"]).status_code == 403

@@ -63,6 +63,8 @@ class LoggedCall:
     query: str
     status: int
     fault: str | None = None
+    lost: int | None = None
+    """Status of the vendor's own answer, where a rule took it away or spoiled it."""
 
 
 class Faults:
@@ -138,6 +140,7 @@ class Faults:
                     await logged(message)
                 return
             body = b"".join(m.get("body", b"") for m in answer if m["type"] == "http.response.body")
+            call.lost = next((m["status"] for m in answer if m["type"] == "http.response.start"), None)
             self.on_lost(scope)
             await self._spoil(rule, scope, logged, body)
 
