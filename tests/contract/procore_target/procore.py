@@ -68,7 +68,7 @@ class Sandbox:
     control_url: str
     credentials: dict[str, Any]
 
-    def act(self, name: str, **body: Any) -> Any:
+    def act(self, name: str, /, **body: Any) -> Any:
         answer = httpx.post(f"{self.control_url}/act/{name}", json=body, timeout=10)
         assert answer.status_code == 200, answer.text
         return answer.json()

@@ -1,14 +1,16 @@
 """Orders in Procore, over HTTP: what they become, and what stops them."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from connector.domain.documents.common import Coding
+from connector.domain.documents.invoice import LinkStrength, OrderLink
 from connector.domain.documents.purchase_order import OrderLifecycle
 from connector.domain.identity import Entity
 from connector.domain.sync.states import State
-from tests.contract.procore_target.procore import Desk, coding, line, order
+from tests.contract.procore_target.procore import Desk, coding, cost, invoice, line, order
 
 ORDERS, LINES = "purchase_order_contracts", "purchase_order_contract_line_items"
 ORDER = Entity.PURCHASE_ORDER
@@ -33,6 +35,42 @@ async def test_an_order_over_two_projects_becomes_two_commitments_that_sum_to_it
     assert Decimal(first["grand_total"]) + Decimal(second["grand_total"]) == Decimal("124.99")
     assert first["status"] == "Approved"
     assert second["status"] == "Draft", "model C: only direct costs count"
+    assert {made["origin_code"] for made in (first, second)} == {"200"}
+    assert {made["title"] for made in (first, second)} == {"Order 200 (2 projects)"}
+
+
+async def test_header_and_lines_are_a_draft_until_they_were_read_back(desk: Desk) -> None:
+    syncs = f"/{ORDERS}/sync$"
+    body = '{"errors":{"base":["The workflow says no"]}}'
+    desk.sandbox.fault(
+        method="PATCH", path=syncs, skip=1, when="before", action="respond", status=422, body=body,
+        content_type="application/json",
+    )  # fmt: skip
+    assert await desk.settle(order("210"), "o21", State.BLOCKED) == ["rejected-by-target"]
+    made = desk.sandbox.one(ORDERS, number="210")
+    assert (made["status"], made["grand_total"]) == ("Draft", "125.0")
+    calls = [(call["method"], call["path"].partition(ORDERS)[2]) for call in desk.sandbox.calls()]
+    written = [call for call in calls if call[0] == "PATCH" and call[1]]
+    lines = ("PATCH", f"/{made['id']}/line_items/sync")
+    assert written == [("PATCH", "/sync"), lines, ("PATCH", "/sync")]
+    last_two = calls.index(lines), len(calls) - 1 - calls[::-1].index(("PATCH", "/sync"))
+    assert ("GET", "") in calls[slice(*last_two)], "read back before it is approved"
+
+
+async def test_quantities_and_prices_of_a_commitment_by_units_follow_the_order(desk: Desk) -> None:
+    by_units = {"cost_model": "B", "budget_view_excludes": "confirmed", "accounting_method": "unit"}
+    desk.choose(projects={"P-100": by_units})
+    await desk.settle(order("220", line("220-1", "10", "2.50"), line("220-2", "3", "0.3333")), "o22")
+    made = desk.sandbox.one(ORDERS, number="220")
+    assert made["accounting_method"] == "unit"
+    assert {row["origin_id"].rpartition("#")[2]: (row["quantity"], row["unit_cost"], row["amount"], row["uom"])
+            for row in desk.sandbox.store(LINES)} == {
+        "220-1": ("10.0", "2.5", "25.0", "ea"), "220-2": ("3.0", "0.3333333333", "1.0", "ea"),
+    }  # fmt: skip
+    await desk.settle(order("220", line("220-1", "12", "2.75"), line("220-2", "3", "0.3333")), "o22")
+    changed = next(row for row in desk.sandbox.store(LINES) if row["origin_id"].endswith("#220-1"))
+    assert (changed["quantity"], changed["unit_cost"], changed["amount"]) == ("12.0", "2.75", "33.0")
+    assert desk.sandbox.one(ORDERS, number="220")["status"] == "Approved"
 
 
 async def test_changes_of_an_approved_order_reopen_it_and_removed_lines_go(desk: Desk) -> None:
@@ -54,6 +92,35 @@ async def test_a_cancelled_order_is_closed(desk: Desk) -> None:
     await desk.settle(order("400"), "o4")
     await desk.settle(order("400", lifecycle=OrderLifecycle.CANCELLED), "o4")
     assert desk.sandbox.one(ORDERS, number="400")["status"] == "Closed"
+
+
+@pytest.fixture
+async def billed(desk: Desk) -> int:
+    """An order of 25 and 100, of which 60 of the second line is billed; its commitment's id."""
+    desk.sandbox.act(
+        "create_billing_period", project_id=desk.sandbox.project("P-100"), start_date="2026-03-01",
+        end_date="2026-03-31", due_date="2026-03-31", status="open",
+    )  # fmt: skip
+    await desk.settle(order("410"), "o41")
+    link = OrderLink(strength=LinkStrength.LINE, order_id="o41", order_number="410", line_id="410-2")
+    await desk.settle(invoice("F-41", cost("1", "60.00", order_link=link)), "i41")
+    return int(desk.sandbox.one(ORDERS, number="410")["id"])
+
+
+async def test_a_cancelled_order_that_is_partly_billed_goes_down_to_what_is_billed(desk: Desk, billed: int) -> None:
+    await desk.settle(order("410", lifecycle=OrderLifecycle.CANCELLED), "o41")
+    made = desk.sandbox.one(ORDERS, number="410")
+    assert desk.sandbox.lines(LINES, billed) == {"410-2": "60.0"}
+    assert (made["status"], made["grand_total"]) == ("Approved", "60.0")
+
+
+@pytest.mark.parametrize("lines", [(line("410-1"), line("410-2", "2", "25.00")), (line("410-1"),)])
+async def test_a_line_is_never_removed_nor_set_below_what_is_billed_on_it(
+    desk: Desk, billed: int, lines: tuple[Any, ...]
+) -> None:
+    assert await desk.settle(order("410", *lines), "o41", State.BLOCKED) == ["below-billed"]
+    assert desk.sandbox.lines(LINES, billed) == {"410-1": "25.0", "410-2": "100.0"}
+    assert desk.sandbox.one(ORDERS, number="410")["status"] == "Approved"
 
 
 async def test_a_missing_mapping_blocks_only_what_needs_it_and_the_corrected_table_releases_just_that(

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from connector.domain.documents.common import Coding
 from connector.domain.documents.invoice import InvoiceType, LinkStrength, OrderLink
-from connector.domain.identity import Entity
+from connector.domain.identity import Entity, TrafficClass
 from connector.domain.sync.states import State
 from tests.contract.procore_target.procore import FLOW, Desk, coding, cost, invoice, line, order
 
@@ -74,6 +75,29 @@ async def test_without_an_open_period_a_requisition_waits_for_one_or_makes_it(de
     assert desk.sandbox.one(REQUISITIONS, invoice_number="F-5")["period_id"] == made["id"]
 
 
+async def test_the_next_open_period_takes_what_belongs_to_a_closed_one(desk: Desk) -> None:
+    project = desk.sandbox.project("P-100")
+    desk.choose(no_open_period="next-open")
+    desk.sandbox.act(
+        "create_billing_period", project_id=project, start_date="2026-04-01", end_date="2026-04-30",
+        due_date="2026-04-30", status="open",
+    )  # fmt: skip
+    await desk.settle(order("135"), "o135")
+    await desk.settle(invoice("F-55", cost("1", **bills("o135"))), "i55")
+    april = desk.sandbox.one("billing_periods", start_date="2026-04-01", project_id=project)
+    made = desk.sandbox.one(REQUISITIONS, invoice_number="F-55")
+    assert (made["period_id"], made["billing_date"]) == (april["id"], "2026-03-01")
+
+
+async def test_a_cost_unit_may_decide_the_project_instead(desk: Desk) -> None:
+    desk.choose({"4100/*/CU-*": "P-200:01-100.L"}, third_code="cost-unit")
+    placed = [Coding(gl_account="4100", cost_center="200", cost_unit="CU-7")]
+    await desk.settle(invoice("F-57", cost("1", accounting=placed)), "i57")
+    made = desk.sandbox.one(COSTS, invoice_number="F-57")
+    assert made["project_id"] == desk.sandbox.project("P-200")
+    assert made["line_items"][0]["wbs_code"]["flat_code"] == "01-100.L"
+
+
 async def test_an_unlinked_invoice_of_a_vendor_with_an_open_commitment_is_decided_by_a_person(desk: Desk) -> None:
     await desk.settle(order("140"), "o14")
     assert await desk.settle(invoice("F-6"), "i6", State.BLOCKED) == ["may-bill-commitment"]
@@ -82,6 +106,32 @@ async def test_an_unlinked_invoice_of_a_vendor_with_an_open_commitment_is_decide
     await desk.operations.link(row, "bills-P-100", "decision/i6", "none", "ann")
     await desk.until(State.SYNCED, INVOICE, "i6")
     assert desk.sandbox.one(COSTS, invoice_number="F-6")["direct_cost_type"] == "invoice"
+
+
+async def test_a_person_may_decide_which_commitment_an_invoice_without_order_bills(desk: Desk, period: None) -> None:
+    await desk.settle(order("145"), "o145")
+    assert await desk.settle(invoice("F-65", cost("1", "9.00")), "i65", State.BLOCKED) == ["may-bill-commitment"]
+    commitment = desk.sandbox.one(ORDERS, number="145")["id"]
+    (reason,) = desk.row(INVOICE, "i65").reasons
+    said = "connector link i65 COMMITMENT --flow exact-procore --part bills-P-100 --resource decisions/i65"
+    assert said in (reason.fix or "")
+    row = desk.row(INVOICE, "i65").desired.row
+    await desk.operations.link(row, "bills-P-100", "decisions/i65", str(commitment), "ann")
+    await desk.until(State.SYNCED, INVOICE, "i65")
+    assert desk.sandbox.one(REQUISITIONS, invoice_number="F-65")["commitment_id"] == commitment
+    shown = await desk.target.read("decisions/i65", [str(commitment)], TrafficClass.BACKFILL)
+    assert shown[str(commitment)].status == "linked", "nobody takes a decision for an object that went missing"
+
+
+async def test_a_credit_note_on_an_order_takes_back_what_was_billed(desk: Desk, period: None) -> None:
+    desk.choose(credit_mode="negative")
+    await desk.settle(order("147"), "o147")
+    backed = bills("o147", LinkStrength.LINE, "147-2")
+    await desk.settle(invoice("F-67", cost("1", "60.00", **backed)), "i67")
+    note = invoice("F-68", cost("1", "20.00", **backed), type_code=InvoiceType.CREDIT_NOTE, effect=-1)
+    await desk.settle(note, "i68")
+    made = desk.sandbox.one(REQUISITIONS, invoice_number="F-68")
+    assert (made["status"], made["items"][1]["work_completed_this_period"]) == ("approved", "-20.0")
 
 
 async def test_in_model_b_an_invoice_on_an_order_is_a_subcontractor_invoice(desk: Desk) -> None:

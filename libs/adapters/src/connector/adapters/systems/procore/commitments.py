@@ -238,6 +238,10 @@ def found_commitment(row: Json, project_id: str, billed: Mapping[str, Mapping[st
     )
 
 
+def _ours(origin: str) -> bool:
+    return is_ours(origin.partition("#")[0])
+
+
 def _origin(line: Json) -> str:
     return str(line.get("origin_id") or f"id {line['id']}")
 
@@ -282,17 +286,13 @@ def _plan_update(
     """Header and lines while it is Draft, then its status, which is only restored once what was read back agrees."""
     status = status or part.wanted["status"]
     shown, billed = found.projection["lines"], _billed(found)
-    below = sorted(
-        origin for origin in billed if origin in lines and Decimal(lines[origin]["amount"]) < Decimal(billed[origin])
-    )
+    left = {origin: Decimal(lines[origin]["amount"]) if origin in lines else ZERO for origin in shown if _ours(origin)}
+    below = sorted(origin for origin in billed.keys() & left.keys() if left[origin] < Decimal(billed[origin]))
     if below:
         return Plan(Verb.NONE, reason=_below_billed(part, below, billed))
     fields = AMOUNT_FIELDS if found.projection["accounting_method"] == "amount" else UNIT_FIELDS
     write = {origin: line for origin, line in lines.items() if _differs(line, shown.get(origin, {}), fields)}
-    extra = sorted(origin for origin in shown if is_ours(origin.partition("#")[0]) and origin not in lines)
-    kept = {origin: {"amount": billed[origin]} for origin in extra if origin in billed}
-    write |= {origin: line for origin, line in kept.items() if line["amount"] != shown[origin]["amount"]}
-    remove = [origin for origin in extra if origin not in billed]
+    remove = sorted(left.keys() - lines.keys())
     if (write or remove or "vendor_id" in header) and found.status in FROZEN:
         if options.on_frozen == "block":
             return Plan(Verb.FROZEN, reason=_frozen(part, found))

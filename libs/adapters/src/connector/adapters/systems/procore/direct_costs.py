@@ -55,7 +55,7 @@ def direct_cost(
             for share in shares
         },
         "status": STATUS[rendering.options.invoice_end_state],
-        "unlinked": unlinked,
+        "undecided": {"record": rendering.ref.native_id, "project": place.number} if unlinked else None,
     }
     return Part(
         name=part_name(place.number),
@@ -170,7 +170,7 @@ def _sync(name: str, part: Part, found: Found | None, item: Json, *, irreversibl
     needs: dict[str, Any] = {"vendor_id": item.get("vendor_id")}
     if found is None:
         needs["wbs_code_ids"] = sorted({line["wbs_code_id"] for line in part.wanted["lines"].values()})
-        needs["unlinked"] = part.wanted["unlinked"]
+        needs["undecided"] = part.wanted["undecided"]
     return Step(
         name=name,
         part=part.name,

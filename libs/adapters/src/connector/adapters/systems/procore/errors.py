@@ -34,6 +34,7 @@ BETWEEN = frozenset((502, 504))
 WHOLE_CONNECTION = ("not connected to this company", "Missing Procore-Company-Id")
 """A 403 with these words stops every call; any other concerns one project or tool."""
 
+VENDOR_NOT_IN_PROJECT = "vendor-not-in-project"
 WORD_FIELDS = ("message", "reason", "error_description", "error", "detail")
 ITEM_CODES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("invoice_number", "taken"): (
@@ -45,7 +46,7 @@ ITEM_CODES: Mapping[tuple[str, str], tuple[str, str]] = {
         "Another integration owns the origin id in Procore: end its sync of this object, or leave it to that one.",
     ),
     ("vendor", "directory"): (
-        "vendor-not-in-project",
+        VENDOR_NOT_IN_PROJECT,
         "Add the vendor to the project's directory, or let the service account do so.",
     ),
     ("wbs_code", ""): (
@@ -67,7 +68,7 @@ REQUEST_CODES: Mapping[str, tuple[str, str]] = {
         "Raise the order at the source, which raises the commitment, then: connector release.",
     ),
     "open billing period": ("no-open-period", "Open a billing period in Procore, then: connector release."),
-    "not active": ("project-closed", "Reopen the project in Procore, or map the cost to another one."),
+    "project is not active": ("project-closed", "Reopen the project in Procore, or map the cost to another one."),
 }
 """Part of the message of a refused request -> our code, and what to do."""
 

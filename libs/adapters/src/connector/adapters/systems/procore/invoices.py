@@ -11,15 +11,11 @@ from connector.domain.sync.lookup import link_key
 
 from .amounts import cost_amounts
 from .direct_costs import direct_cost, withdrawn_direct_cost
-from .naming import DIRECT_COSTS, REQUISITIONS, part_name
+from .naming import BILLS, DIRECT_COSTS, NO_COMMITMENT, REQUISITIONS, part_name
 from .rendering import Place, Rendering, Share, by_project
 from .requisitions import requisition, withdrawn_requisition
 from .settings import CostModel
 from .values import plain
-
-DECISION = "bills-"
-"""Part under which a person's decision is kept: the commitment an invoice bills, or `none`."""
-NO_COMMITMENT = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Billed:
 
 def render_costs(rendering: Rendering, invoice: Invoice | None) -> Rendered:
     """One part a project; together they are the invoice."""
-    known = {name: kept for name, kept in rendering.wanted.known.items() if not name.startswith(DECISION)}
+    known = {name: kept for name, kept in rendering.wanted.known.items() if not name.startswith(BILLS)}
     if invoice is None or invoice.status in (InvoiceStatus.CANCELLED, InvoiceStatus.REJECTED):
         return Rendered(parts=[_withdrawn(rendering, name) for name in sorted(known)])
     vendor = rendering.vendor(invoice.supplier)
@@ -109,7 +105,7 @@ def _billed(rendering: Rendering, place: Place, shares: Sequence[Share]) -> Bill
     if orders:
         commitment = _commitment_of(rendering, place, orders[0])
         return Billed(commitment, decided=True) if commitment is not None else None
-    decision = rendering.wanted.known.get(f"{DECISION}{place.number}")
+    decision = rendering.wanted.known.get(f"{BILLS}{place.number}")
     if decision is None or decision.target_id == NO_COMMITMENT:
         return Billed(None, decided=decision is not None)
     shown = rendering.lookup.reference(rendering.wanted.target, "commitment", f"{place.id}/{decision.target_id}")

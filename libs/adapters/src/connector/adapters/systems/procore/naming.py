@@ -7,6 +7,10 @@ from connector.domain.identity import EntityRef
 
 VENDORS = "vendors"
 COMMITMENTS, DIRECT_COSTS, REQUISITIONS = "purchase_order_contracts", "direct_costs", "requisitions"
+DECISIONS, BILLS = "decisions", "bills-"
+"""What people decide by `connector link` is kept under a resource of its own that Procore knows nothing of: the part
+`bills-<project>` of an invoice leads to the commitment it bills, or to `none`."""
+NO_COMMITMENT = "none"
 
 _OURS = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*/(supplier|purchase-order|invoice)/.+")
 

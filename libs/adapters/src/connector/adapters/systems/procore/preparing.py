@@ -12,7 +12,7 @@ from connector.domain.reasons import Reason
 from connector.domain.vendor_error import Rejected
 
 from .client import ProcoreClient
-from .naming import REQUISITIONS, VENDORS, split
+from .naming import BILLS, DECISIONS, NO_COMMITMENT, REQUISITIONS, VENDORS, split
 from .references import open_vendors, wbs_codes
 
 
@@ -33,7 +33,7 @@ class Preparation:
                 await self._ensure_period(step, project_id, traffic, flow)
             return [None] * len(steps)
         needs = [dict((step.body or {}).get("needs", {})) for step in steps]
-        refused = await self._refused(project_id, needs, traffic)
+        refused = await self._refused(project_id, needs, traffic, flow)
         vendors = {
             need["vendor_id"] for need, no in zip(needs, refused, strict=True) if no is None and need.get("vendor_id")
         }
@@ -45,16 +45,18 @@ class Preparation:
             )
         ]
 
-    async def _refused(self, project_id: str, needs: Sequence[Json], traffic: TrafficClass) -> list[Reason | None]:
+    async def _refused(
+        self, project_id: str, needs: Sequence[Json], traffic: TrafficClass, flow: FlowId
+    ) -> list[Reason | None]:
         """Objects about to be created are checked against the project as it is now; a table of yesterday won't do."""
         active: set[int] | None = None
         if any(need.get("wbs_code_ids") for need in needs):
             rows = await wbs_codes(self.client, project_id, traffic)
             active = {row["id"] for row in rows if row.get("status", "active") == "active"}
         open_orders: dict[int, str] = {}
-        if any(need.get("unlinked") for need in needs):
+        if any(need.get("undecided") for need in needs):
             open_orders = await open_vendors(self.client, project_id, traffic)
-        return [_inactive(need, active) or _may_bill(need, open_orders) for need in needs]
+        return [_inactive(need, active) or _may_bill(need, open_orders, flow) for need in needs]
 
     async def _ensure_vendors(self, project_id: str, wanted: set[Any], traffic: TrafficClass, flow: FlowId) -> None:
         """Procore: a vendor must be in the project's directory. Adding one that is there already changes nothing."""
@@ -80,6 +82,10 @@ class Preparation:
             message=f"Vendor {vendor} is not in the project's directory, and Procore did not let us add it.",
             fix="Add it in Procore, or give the service account the right to; then: connector release.",
         )
+
+    def forget(self, project_id: str) -> None:
+        """People took somebody out of the project's directory: it is read again before the next write."""
+        self._directories.pop(project_id, None)
 
     async def _ensure_period(self, step: Step, project_id: str, traffic: TrafficClass, flow: FlowId) -> None:
         """`no_open_period: create`: the invoice's month, unless an earlier attempt has made it."""
@@ -108,12 +114,15 @@ def _inactive(need: Json, active: set[int] | None) -> Reason | None:
     )
 
 
-def _may_bill(need: Json, open_orders: dict[int, str]) -> Reason | None:
-    number = open_orders.get(need.get("vendor_id", 0)) if need.get("unlinked") else None
-    if number is None:
+def _may_bill(need: Json, open_orders: dict[int, str], flow: FlowId) -> Reason | None:
+    of = need.get("undecided")
+    number = open_orders.get(need.get("vendor_id", 0)) if of else None
+    if of is None or number is None:
         return None
+    decide = f"--flow {flow.flow} --part {BILLS}{of['project']} --resource {DECISIONS}/{of['record']}"
     return Reason(
         code="may-bill-commitment",
         message=f"The invoice names no order, and its vendor has an open commitment ({number}) in the project.",
-        fix="Say which it bills: connector link, with the commitment's id in Procore, or `none` for a cost of its own.",
+        fix=f"Say which it bills: connector link {of['record']} COMMITMENT {decide} (COMMITMENT: its id in Procore, or "
+        f"{NO_COMMITMENT} for a cost of its own).",
     )

@@ -10,7 +10,7 @@ from connector.domain.ports.target import Found, NaturalKey
 from . import direct_costs, vendors
 from .client import ProcoreClient, Row
 from .commitments import found_commitment
-from .naming import COMMITMENTS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
+from .naming import COMMITMENTS, DECISIONS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
 from .requisitions import found_requisition
 from .values import decimal
 
@@ -48,6 +48,8 @@ async def read(client: ProcoreClient, resource: str, ids: Sequence[str], traffic
         rows = await client.rows_of("v1.0/vendors", "id", ids, _company(client), traffic)
         key = NaturalKey(VENDORS, ())
         return {str(row["id"]): vendors.found_vendor(row, key) for row in rows if str(row["id"]) in ids}
+    if resource.startswith(f"{DECISIONS}/"):
+        return {id: Found(id, NaturalKey(resource, ()), None, "linked", True, {}) for id in ids}
     collection, project_id = split(resource)
     reader = {COMMITMENTS: read_commitments, DIRECT_COSTS: read_direct_costs, REQUISITIONS: read_requisitions}
     shown = await reader[collection](client, project_id, "id", ids, traffic)

@@ -200,7 +200,7 @@ class Rendering:
         """Project number and id of the WBS code, which must exist and be active in that project."""
         project, _, flat = code.partition(":")
         place = self.lookup.reference(self.wanted.target, "project", project)
-        if place is None:
+        if place is None or not place["active"]:
             self.place(project)
             return None
         key = f"{place['id']}/{flat}"

@@ -34,7 +34,7 @@ from connector.domain.vendor_error import Rejected, VendorError
 from .client import ProcoreClient
 from .commitments import found_commitment, plan_commitment, render_commitments
 from .direct_costs import found_direct_cost, plan_direct_cost
-from .errors import refusal, refused_request
+from .errors import VENDOR_NOT_IN_PROJECT, refusal, refused_request
 from .invoices import render_costs
 from .naming import COMMITMENTS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
 from .preparing import Preparation
@@ -128,7 +128,10 @@ class ProcoreTarget:
         except VendorError as error:
             return [outcome_of(error)] * len(steps)
         if "/sync" in path:
-            return [_outcome_of_sync(step, shown, answer) for step in steps]
+            outcomes = [_outcome_of_sync(step, shown, answer) for step in steps]
+            if any(one.reason is not None and one.reason.code == VENDOR_NOT_IN_PROJECT for one in outcomes):
+                self._preparation.forget(split(steps[0].resource)[1])
+            return outcomes
         return [_done(_found(steps[0], shown) if "id" in shown else None, answer)]
 
 

@@ -1,0 +1,100 @@
+"""Many documents in one request, judged one by one; and what Procore wants of whoever writes much."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from connector.domain.identity import Entity
+from connector.domain.ports.configuration import FlowState
+from connector.domain.sync.states import State
+from tests.contract.procore_target.procore import CONNECTION, FLOW, PROCORE, Desk, cost, flow_with, invoice, line, order
+
+ORDERS, COSTS, LINES = "purchase_order_contracts", "direct_costs", "purchase_order_contract_line_items"
+ORDER, INVOICE = Entity.PURCHASE_ORDER, Entity.INVOICE
+MODEL_C = {"P-100": {"cost_model": "C"}}
+
+
+async def ends(desk: Desk, entity: Entity, native_ids: list[str]) -> dict[str, State]:
+    """Where each row ends, synced or blocked."""
+    while True:
+        states = {native_id: desk.row(entity, native_id).state for native_id in native_ids}
+        if set(states.values()) <= {State.SYNCED, State.BLOCKED}:
+            return states
+        await asyncio.sleep(0.02)
+
+
+def pause(desk: Desk) -> None:
+    """Documents are taken, and none is written yet."""
+    desk.configuration.apply(
+        connections={PROCORE: CONNECTION}, flows={FLOW: replace(flow_with(), state=FlowState.PAUSED)}
+    )
+
+
+async def test_one_sync_carries_many_orders_and_200_is_not_taken_for_success(desk: Desk) -> None:
+    pause(desk)
+    ids = [f"o{n}" for n in range(24)]
+    for native_id in ids:
+        await desk.take(order(f"B{native_id}"), native_id)
+    desk.sandbox.set(sync_item_fault_rate=0.3)
+    desk.choose()
+    states = await asyncio.wait_for(ends(desk, ORDER, ids), 30)
+    desk.sandbox.set(sync_item_fault_rate=0.0)
+    creating = desk.sandbox.calls(method="PATCH", path=f"/rest/v1.0/{ORDERS}/sync", status=200)
+    assert len(creating) < len(ids) / 4, "they travel together"
+    made = {row["origin_code"]: row["status"] for row in desk.sandbox.store(ORDERS)}
+    assert set(states.values()) == {State.SYNCED, State.BLOCKED}, "the sandbox refused some items of its answers of 200"
+    for native_id, state in states.items():
+        assert (made.get(f"B{native_id}") == "Approved") == (state is State.SYNCED)
+        reasons = [str(reason) for reason in desk.row(ORDER, native_id).reasons]
+        assert state is State.SYNCED or any("could not be processed" in reason for reason in reasons)
+
+
+async def test_more_lines_than_one_sync_takes_go_in_several(desk: Desk) -> None:
+    await desk.settle(order("900", *(line(f"900-{n}", "1", "2.00") for n in range(1, 1201))), "o9")
+    made = desk.sandbox.one(ORDERS, number="900")
+    assert (made["status"], made["grand_total"]) == ("Approved", "2400.0")
+    syncs = desk.sandbox.calls(method="PATCH", path=f"/rest/v1.0/{ORDERS}/{made['id']}/line_items/sync")
+    assert [call["status"] for call in syncs] == [200, 200, 200]
+
+
+async def test_direct_costs_are_written_one_at_a_time_and_a_409_is_tried_again(desk: Desk) -> None:
+    pause(desk)
+    ids = [f"i{n}" for n in range(12)]
+    for native_id in ids:
+        await desk.take(invoice(f"F-{native_id}", cost("1"), cost("2", line_number=2)), native_id)
+    desk.sandbox.set(direct_cost_write_s=0.2)
+    desk.choose(projects=MODEL_C)
+    assert set((await asyncio.wait_for(ends(desk, INVOICE, ids), 30)).values()) == {State.SYNCED}
+    assert not desk.sandbox.calls(status=409)
+
+    busy = '{"message":"The direct cost is being written"}'
+    desk.sandbox.fault(
+        method="PATCH", path=f"/{COSTS}/line_items/sync$", when="before", action="respond", status=409, body=busy,
+        content_type="application/json",
+    )  # fmt: skip
+    await desk.settle(invoice("F-busy"), "busy")
+    assert len(desk.sandbox.calls(status=409)) == 1
+    assert desk.sandbox.one(COSTS, invoice_number="F-busy")["status"] == "approved"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"errors":{"title":["is wrong"]}}',
+        '{"error":{"code":"X","message":"title is wrong","details":[]}}',
+        '{"error":{"reason":"title is wrong"}}',
+        '{"message":"title is wrong","error":""}',
+        '{"errors":"title is wrong"}',
+        '{"errors":[{"title":"is wrong"}]}',
+    ],
+)
+async def test_a_refused_request_blocks_with_procores_words_in_whatever_shape_they_come(desk: Desk, body: str) -> None:
+    desk.sandbox.fault(
+        method="PATCH", path=f"/{ORDERS}/sync$", when="before", action="respond", status=422, body=body,
+        content_type="application/json",
+    )  # fmt: skip
+    await desk.settle(order("950"), "o95", State.BLOCKED)
+    (reason,) = desk.row(ORDER, "o95").reasons
+    assert "title is wrong" in reason.message
+    assert not desk.sandbox.store(ORDERS)
