@@ -140,8 +140,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A few days of the month. `settled`: only after the connector has carried everything before it. `corrects`: the
-    people who set the connector up then apply what the facts call corrected."""
+    """A few days of the month. `settled`: only after the connector has carried everything before it. `corrects`: both
+    sides must agree before it, and the people who set the connector up then apply what the facts call corrected."""
 
     title: str
     act: Callable[[], Awaitable[None]]

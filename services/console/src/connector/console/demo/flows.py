@@ -21,7 +21,8 @@ class Connecting:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A service killed and started again while the month goes on, right after a vendor has taken such a request."""
+    """A service killed and started again while the month goes on, when a vendor has carried out such a request and its
+    answer is on the way."""
 
     service: str
     system: str
@@ -281,13 +282,13 @@ def _exact_procore_caller(system: str, path: str) -> str | None:
     return "procore" if path.startswith("/rest/") else None
 
 
-_CONTRACTS = "/purchase_order_contracts"
 _PROCORE_KILLS = (
-    Kill("procore-writer", "procore", "PATCH", rf"{_CONTRACTS}/sync$"),
-    Kill("procore-writer", "procore", "PATCH", rf"{_CONTRACTS}/\d+/line_items/sync$"),
-    Kill("procore-writer", "procore", "PATCH", r"/direct_costs/line_items/sync$"),
+    Kill("procore-writer", "procore", "PATCH", "/purchase_order_contracts/sync$"),
+    Kill("procore-writer", "procore", "PATCH", r"/purchase_order_contracts/\d+/line_items/sync$"),
+    Kill("procore-writer", "procore", "PATCH", "/direct_costs/line_items/sync$"),
+    Kill("procore-writer", "procore", "POST", "/requisitions$"),
 )
-"""Between header and lines, between lines and status, of orders and of invoices."""
+"""Between header and lines, and between lines and status, of orders and of invoices."""
 
 SHARED = ("ingest", "poller", "mapper")
 FLOWS: Mapping[str, DemoFlow] = {

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -13,8 +13,11 @@ from connector.console.demo.flows import FLOWS, Connecting, Kill, calls_by_conne
 from connector.console.demo.stage import Stage, flow_names, log_in, stage, write_configuration
 from connector.console.output import Failed
 from connector.sandbox.demo import Comparison, Size, Step, Story, story
+from connector.sandbox.demo.story import Difference
 
 SETTLES_WITHIN_S = 90.0
+ANSWER_LATE_S = 3.0
+"""How late the answer comes during which a service is killed; a demo's calls wait for 5 s."""
 
 
 class Progress(Protocol):
@@ -37,6 +40,8 @@ class Played:
     documents_per_call: float
     missed_webhooks_caught: int
     latency_ms: dict[str, float | None]
+    lost_answers: dict[str, int]
+    """Writes that a vendor carried out and whose answer never came, by system and resource."""
 
     @property
     def agree(self) -> bool:
@@ -50,6 +55,7 @@ class Played:
             "documents_per_call": self.documents_per_call,
             "missed_webhooks_caught": self.missed_webhooks_caught,
             "latency_ms": self.latency_ms,
+            "lost_answers": self.lost_answers,
             "seconds": round(self.seconds, 1),
         }
 
@@ -77,7 +83,10 @@ async def play(
         connecting = await _connect(on, told, progress)
         await _rehearse(on, told, connecting, progress)
         disturbing = asyncio.gather(meanwhile(on), _kill(on, progress))
+        early: list[Difference] = []
         for step in told.month:
+            if step.corrects:
+                early += await _before_the_correction(on, told, progress)
             await _do(on, step, progress)
             if step.corrects:
                 await _correct(on, told, connecting, progress)
@@ -85,6 +94,7 @@ async def play(
         await _disturbed(disturbing)
         await _settle(on, progress)
         played = await _report(on, told, time.monotonic() - began)
+        played.comparison.differences.extend(early)
         await afterwards(on)
         return played
 
@@ -119,6 +129,15 @@ async def _release(on: Stage, flow: str) -> int:
     return count
 
 
+async def _before_the_correction(on: Stage, told: Story, progress: Progress) -> list[Difference]:
+    """What is missing stops what needs it, and nothing else: the differences to that."""
+    await _settle(on, progress)
+    now = await told.compare(await watching.said(on))
+    blocked = ", ".join(f"{count} {reason}" for reason, count in sorted(now.blocked_reasons.items()))
+    progress.say(f"blocked before the correction: {blocked}")
+    return [replace(one, what=f"before the correction: {one.what}") for one in now.differences]
+
+
 async def _correct(on: Stage, told: Story, connecting: Connecting, progress: Progress) -> None:
     """Apply what was forgotten at first."""
     assert on.flow.correct is not None
@@ -137,23 +156,32 @@ async def _disturbed(disturbing: Awaitable[object]) -> None:
 
 
 async def _kill(on: Stage, progress: Progress) -> None:
-    """Kill services at the worst moments, one after another."""
+    """Kill services at the worst moments: the vendor has done what was asked, and they don't know it yet."""
+    left = list(on.flow.kills)
+    for kill in left:
+        late = {"method": kill.method, "path": kill.path, "delay_s": ANSWER_LATE_S}
+        await on.sandboxes[kill.system].fault(when="after", action="delay", **late)
     seen: Counter[str] = Counter()
-    for kill in on.flow.kills:
-        taken = re.compile(kill.path)
-        while True:
-            calls = (await on.sandboxes[kill.system].calls())[seen[kill.system] :]
-            hit = next((n for n, one in enumerate(calls, 1) if _taken(one, kill, taken)), None)
-            seen[kill.system] += hit or len(calls)
-            if hit is not None:
-                break
-            await asyncio.sleep(0.02)
-        await on.kill(kill.service)
-        progress.say(f"{kill.service} was killed after {kill.method} {kill.path}, and started again")
+    while left:
+        await asyncio.sleep(0.1)
+        for service, system in sorted({(kill.service, kill.system) for kill in left}):
+            if len(await _late_calls(on, system)) == seen[system]:
+                continue
+            await asyncio.to_thread(on.processes.kill, service)
+            late_calls = await _late_calls(on, system)
+            for call in late_calls[seen[system] :]:
+                left.remove(next(kill for kill in left if _hits(kill, system, call)))
+                progress.say(f"{service} was killed before it knew of {call['method']} {call['path']}")
+            seen[system] = len(late_calls)
+            await on.start_again(service)
 
 
-def _taken(call: dict[str, Any], kill: Kill, path: re.Pattern[str]) -> bool:
-    return call["method"] == kill.method and path.search(call["path"]) is not None and call["status"] < 300
+async def _late_calls(on: Stage, system: str) -> list[dict[str, Any]]:
+    return [call for call in await on.sandboxes[system].calls() if call["fault"] == "delay-after"]
+
+
+def _hits(kill: Kill, system: str, call: dict[str, Any]) -> bool:
+    return kill.system == system and kill.method == call["method"] and re.search(kill.path, call["path"]) is not None
 
 
 async def _do(on: Stage, step: Step, progress: Progress) -> None:
@@ -187,4 +215,15 @@ async def _report(on: Stage, told: Story, seconds: float) -> Played:
         documents_per_call=round(mirrored / max(1, sum(by_connection.values())), 2),
         missed_webhooks_caught=await watching.caught(on),
         latency_ms=watching.quantiles(latency),
+        lost_answers=_lost(calls),
     )
+
+
+def _lost(calls: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, int]:
+    lost = Counter(
+        f"{system} {call['method']} {call['path'].rpartition('/')[2]}"
+        for system, of in calls.items()
+        for call in of
+        if call["method"] != "GET" and call["lost"] is not None and call["lost"] < 300
+    )
+    return dict(sorted(lost.items()))

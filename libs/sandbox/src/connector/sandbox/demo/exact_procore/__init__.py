@@ -9,7 +9,7 @@ from connector.sandbox.demo.control import ControlPort, Json
 from connector.sandbox.demo.story import Book, Comparison, Fate, Said, Size, Step
 
 from .comparison import compare
-from .documents import CASES, Documents
+from .documents import FORGOTTEN, Documents
 
 COST_MODELS = {"P-100": "A", "P-200": "C", "P-300": "B"}
 CLOSED = "P-700"
@@ -20,7 +20,7 @@ COSTS = {
     "3000/*/*": "{code}:01-100.M",
 }
 """GL account/cost center/project -> project and WBS code, as first set up: paint (4200) was forgotten."""
-FORGOTTEN = {"4200/*/*": "{code}:01-100.O"}
+ADDED_COSTS = {"4200/*/*": "{code}:01-100.O"}
 WBS = {"4000": "S", "4100": "L", "7000": "M", "3000": "M", "4200": "O"}
 """Cost type of each ledger account, as the comparison knows it."""
 AMOUNT = {
@@ -59,7 +59,7 @@ class ExactProcore:
             "cost_models": COST_MODELS,
             "closed": CLOSED,
             "costs": COSTS,
-            "corrected_costs": {**COSTS, **FORGOTTEN},
+            "corrected_costs": {**COSTS, **ADDED_COSTS},
         }
 
     async def prepare(self) -> None:
@@ -82,7 +82,7 @@ class ExactProcore:
         projects = {row["project_number"]: row["id"] for row in store["projects"]}
         await self._procore.act("reopen_project", project_id=projects["P-300"])
         closed = await self._procore.act(
-            "create_project", project_number=CLOSED, name="Finished", currency_iso_code="EUR"
+            "create_project", project_number=CLOSED, name="Finished", cost_codes=[{"code": "01-100", "name": "Site"}]
         )
         await self._procore.act("close_project", project_id=closed["id"])
         months = {(self._start + timedelta(days=n)).replace(day=1) for n in range(31)}
@@ -116,8 +116,8 @@ class ExactProcore:
         await self._documents.place(self._amount["orders"] // 4)
 
     async def _mapped(self) -> None:
-        """What was blocked for want of the mapping goes on once the corrected table is applied."""
-        for what in CASES["forgotten"]:
+        """What was blocked for want of the mapping, and what depends on it, goes on once the table is corrected."""
+        for what in FORGOTTEN:
             self._documents.turn(what, Fate.MIRRORED)
 
     async def _second_half(self) -> None:

@@ -184,16 +184,16 @@ class _Procore:
             sums[place] += Decimal(item["work_completed_this_period"])
 
     def doubles(self) -> Iterator[str]:
-        """Live objects with the same number, vendor and project, beyond the first."""
-        marks: Counter[tuple[str, ...]] = Counter()
+        """Live objects that stand for the same thing, beyond the first, whatever mark they carry."""
+        seen: Counter[tuple[str, ...]] = Counter()
         for row in self._contracts.values():
-            marks["order", str(row["project"]["id"]), row["number"]] += 1
-        for row in self._live(COSTS):
-            marks["cost", row["origin_id"] or str(row["id"])] += 1
+            seen["order", str(row["project_id"]), str(row["number"])] += 1
+        for row in self._costs.values():
+            seen["cost", str(row["project_id"]), str(row["vendor"]["id"]), str(row["invoice_number"])] += 1
         for row in self._live(REQUISITIONS):
-            marks["requisition", row["origin_id"] or str(row["id"])] += 1
+            seen["requisition", str(row["commitment_id"]), str(row["invoice_number"])] += 1
         for row in self._live("vendors"):
-            marks["vendor", row["origin_code"] or row["name"]] += 1
-        for mark, count in marks.items():
+            seen["vendor", str(row["name"])] += 1
+        for what, count in seen.items():
             for _ in range(count - 1):
-                yield " ".join(mark)
+                yield " ".join(what)

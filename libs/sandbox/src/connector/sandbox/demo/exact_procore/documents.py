@@ -1,7 +1,6 @@
 """Orders and invoices of the month: the many, and those with a case of their own."""
 
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,9 +10,12 @@ from connector.sandbox.demo.control import ControlPort, Json
 from connector.sandbox.demo.story import Book, Fate
 
 ORDER, INVOICE = "purchase-order", "invoice"
-ITEMS = ("PURCHASE", "STEEL", "HUT")
-CASES: Mapping[str, Sequence[str]] = {"forgotten": ("paint order", "paint invoice")}
+COSTS_OF = {"HOURS": "4000", "STEEL": "3000", "HUT": "4100", "PAINT": "4200"}
+"""Ledger account of what is ordered."""
+ITEMS = ("HOURS", "STEEL", "HUT")
 ACCOUNTS = ("4000", "7000", "4100")
+FORGOTTEN = ("paint order", "paint invoice", "paint billed")
+"""Cases that wait for the ledger account that was not mapped at first: two are coded on it, one bills such an order."""
 
 
 @dataclass(slots=True)
@@ -118,7 +120,9 @@ class Documents:
         for order in unbilled:
             order.billed = True
             lines = [
-                entry_line(str(row["ProjectCode"]), _account(row), round(float(Decimal(row["AmountFC"]) / 2), 2))
+                entry_line(
+                    str(row["ProjectCode"]), COSTS_OF[row["ItemCode"]], round(float(Decimal(row["AmountFC"]) / 2), 2)
+                )
                 for row in order.lines
             ]
             await self.invoice(lines, supplier=order.supplier, OrderNumber=int(order.number), day=14)
@@ -141,11 +145,15 @@ class Documents:
 
     async def cases_before_the_start(self) -> None:
         blocked = Fate.BLOCKED
-        await self.order([line("P-100", "PAINT")], what="paint order", fate=blocked, reasons=("cost-not-mapped",))
-        await self.order(
-            [line("P-700")], what="closed project", fate=blocked,
-            reasons=("project-closed", "wbs-code-unknown-in-target"),
+        paint = await self.order(
+            [line("P-100", "PAINT"), line("P-100", "STEEL", 40, 9.75)], what="paint order", fate=blocked,
+            reasons=("cost-not-mapped",),
         )  # fmt: skip
+        await self.invoice(
+            [entry_line("P-100", "3000", 195)], supplier=paint.supplier, OrderNumber=int(paint.number), day=14,
+            what="paint billed", fate=blocked, reasons=("commitment-not-there",),
+        )  # fmt: skip
+        await self.order([line("P-700")], what="closed project", fate=blocked, reasons=("project-closed",))
         await self.order([line(None)], what="no project", fate=blocked, reasons=("cost-not-mapped",))
         for what in ("edited", "cancelled", "deleted"):
             await self.order([line("P-100", "STEEL", 8, 12.5), line("P-100", "HUT", 2, 410)], what=what)
@@ -185,7 +193,7 @@ class Documents:
             self.turn(what, Fate.ENDED)
 
 
-def line(project: str | None, item: str = "PURCHASE", quantity: float = 2, price: float = 125.5) -> Json:
+def line(project: str | None, item: str = "HOURS", quantity: float = 2, price: float = 125.5) -> Json:
     placed = {} if project is None else {"Project": project}
     ordered = {"Item": item, "QuantityInPurchaseUnits": quantity, "NetPrice": price, "VATCode": "2"}
     return {**ordered, "CostCenter": "CC1", **placed}
@@ -194,8 +202,3 @@ def line(project: str | None, item: str = "PURCHASE", quantity: float = 2, price
 def entry_line(project: str, account: str, amount: float, **more: Any) -> Json:
     placed = {"GLAccount": account, "AmountFC": amount, "Project": project, "CostCenter": "CC1", "VATCode": "2"}
     return {**placed, "Description": f"Costs of {account}", **more}
-
-
-def _account(row: Json) -> str:
-    """The ledger account that an item costs."""
-    return {"PURCHASE": "4200", "STEEL": "3000", "HUT": "4100"}[row["ItemCode"]]
