@@ -2,19 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from connector.adapters.memory.source_keys import MemoryJobs, MemorySourceKeys, ReadState
 from connector.domain.documents.envelope import SourceDocument
 from connector.domain.identity import ConnectionId, Entity, TrafficClass
-from connector.domain.ports.source import Absence, JobKind, Notice, Read, Stamp, Unreadable
+from connector.domain.ports.log import ValueTooLarge
+from connector.domain.ports.source import Absence, JobKind, Notice, Read, Stamp, SweepPage, Unreadable
 from connector.domain.read.reader import Reader
 
 CONNECTION = ConnectionId("acme", "erp")
 ORDER = Entity.PURCHASE_ORDER
+LARGEST = 1000
 
 
 @dataclass
@@ -22,6 +24,9 @@ class Ledger:
     """A source of orders; `holds` is what a read shows."""
 
     holds: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    garbled: set[str] = field(default_factory=set)
+    """Keys whose answer makes the room stumble, with all that were asked for beside them."""
+    swept: int = 0
     connection: ConnectionId = CONNECTION
     jobs: Sequence[JobKind] = ()
     stamps: frozenset[str] = frozenset()
@@ -33,6 +38,8 @@ class Ledger:
         self, entity: Entity, notices: Sequence[Notice], stamp: Stamp, traffic: TrafficClass
     ) -> Sequence[Read | Unreadable]:
         read_at = await stamp()
+        if any(notice.native_id in self.garbled for notice in notices):
+            raise TypeError("'<' not supported between instances of 'str' and 'int'")
         return [self._answer(notice, read_at) for notice in notices]
 
     def _answer(self, notice: Notice, read_at: datetime) -> Read:
@@ -41,8 +48,10 @@ class Ledger:
         absence = Absence.PROVEN_DELETED if notice.deleted else Absence.UNEXPLAINED
         return Read(notice.native_id, read_at, absence=absence)
 
-    def sweep(self, job: str, cursor: str | None, stamp: Stamp) -> Any:
-        raise AssertionError("it has no jobs")
+    async def sweep(self, job: str, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
+        self.swept += 1
+        rows: list[dict[str, str]] = [{"id": "1"}]
+        yield SweepPage(keys=[Notice(ORDER, row["Key"]) for row in rows])
 
     def notices(self, webhook: bytes) -> Sequence[Notice]:
         return []
@@ -55,11 +64,13 @@ class Desk:
         state, now = ReadState(), lambda: datetime.now(UTC)
         self.ledger = Ledger()
         self.keys = MemorySourceKeys(state, now, asyncio.sleep, lambda *_: None)
-        jobs = MemoryJobs(state, now, lambda *_: None)
+        self.jobs = MemoryJobs(state, now, lambda *_: None)
         self.produced: list[SourceDocument] = []
-        self.reader = Reader(self.ledger, "erp", self.keys, jobs, self._publish, random.Random(1))
+        self.reader = Reader(self.ledger, "erp", self.keys, self.jobs, self._publish, random.Random(1))
 
     async def _publish(self, documents: Sequence[SourceDocument]) -> None:
+        if any(len(str(document.record)) > LARGEST for document in documents):
+            raise ValueTooLarge("documents.erp: a value of 17000000 bytes is above the limit")
         self.produced += documents
 
     async def read(self, *notices: Notice) -> list[str]:
@@ -83,3 +94,45 @@ async def test_a_late_notice_of_a_document_known_to_be_deleted_does_not_make_it_
     assert await desk.read(Notice(ORDER, "1")) == ["shown"]
     del desk.ledger.holds["1"]
     assert await desk.read(Notice(ORDER, "1")) == ["missing-at-source"], "it came back, so the old proof counts no more"
+
+
+async def test_a_document_that_nobody_can_make_sense_of_is_named_and_all_others_go_on() -> None:
+    desk = Desk()
+    keys = [str(n) for n in range(8)]
+    desk.ledger.holds |= {key: {"number": key} for key in keys}
+    desk.ledger.garbled.add("5")
+    assert await desk.read(*(Notice(ORDER, key) for key in keys)) == ["shown"] * 7
+    for _ in range(2):
+        assert await desk.read() == []
+    (unreadable,) = await desk.keys.unreadable(CONNECTION)
+    assert unreadable.native_id == "5"
+    assert unreadable.message.startswith("the answer has a shape that this version does not know (TypeError: ")
+    desk.ledger.garbled.clear()
+    assert await desk.read() == ["shown"], "nothing is lost: it is read once it makes sense"
+    assert await desk.keys.unreadable(CONNECTION) == []
+
+
+async def test_a_document_too_large_for_the_log_is_named_and_those_beside_it_are_produced() -> None:
+    desk = Desk()
+    desk.ledger.holds |= {"1": {"number": "1"}, "2": {"number": "2" * LARGEST}, "3": {"number": "3"}}
+    assert await desk.read(*(Notice(ORDER, key) for key in "123")) == ["shown", "shown"]
+    for _ in range(2):
+        await desk.read()
+    (unreadable,) = await desk.keys.unreadable(CONNECTION)
+    assert (unreadable.native_id, unreadable.message) == (
+        "2",
+        "documents.erp: a value of 17000000 bytes is above the limit",
+    )
+
+
+async def test_a_feed_of_an_unknown_shape_is_named_and_asked_again_ever_later() -> None:
+    desk = Desk()
+    await desk.jobs.ensure(CONNECTION, [JobKind("feed", timedelta(minutes=5))])
+    await desk.jobs.schedule()
+    desk.ledger.holds["1"] = {"number": "PO-1"}
+    assert await desk.read(Notice(ORDER, "1")) == ["shown"]
+    (state,) = await desk.jobs.states(CONNECTION)
+    assert state.error == "the answer has a shape that this version does not know (KeyError: 'Key')"
+    assert state.attempts == 1
+    await desk.read()
+    assert desk.ledger.swept == 1, "not before its pause is over"

@@ -10,6 +10,7 @@ from connector.domain.identity import Entity, TrafficClass
 from connector.domain.ports.clock import Randomness
 from connector.domain.ports.gate import GateError
 from connector.domain.ports.jobs import Job, Jobs
+from connector.domain.ports.log import ValueTooLarge
 from connector.domain.ports.source import Absence, Acknowledging, Notice, Read, Source, Stamp, SweepPage, Unreadable
 from connector.domain.ports.source_keys import Claimed, Finished, SourceKeys, SweptRow
 from connector.domain.ports.tracing import Traced, untraced
@@ -18,6 +19,8 @@ from connector.domain.vendor_error import Rejected, VendorError
 Publish = Callable[[Sequence[SourceDocument]], Awaitable[None]]
 """Produce to `documents.<system>` and return when Kafka has acknowledged all of them; raise otherwise."""
 
+UNKNOWN_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What a room raises over an answer whose shape nobody foresaw: a matter of that document, not of all that follow."""
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 900.0
 
@@ -85,6 +88,9 @@ class Reader:
         except VendorError as error:
             await self._after_error(epoch, batch, error)
             return
+        except UNKNOWN_SHAPE as error:
+            await self._after_error(epoch, batch, _of_unknown_shape(error))
+            return
         by_id = {key.native_id: key for key in batch}
         reads = [answer for answer in answers if isinstance(answer, Read)]
         for answer in answers:
@@ -114,11 +120,25 @@ class Reader:
                 equal.append(_finished(key, read, key.acknowledged_digest or combined, produced=False))
             else:
                 fresh.append(_Fresh(key, read, document, combined))
-        if fresh:
-            await self._publish([item.document for item in fresh])
+        try:
+            if fresh:
+                await self._publish([item.document for item in fresh])
+        except ValueTooLarge as error:
+            await self._refuse_too_large(epoch, pairs, error)
+            return
         done = [_finished(item.key, item.read, item.combined, produced=True) for item in fresh]
         await self._keys.finish(self._connection, epoch, [*equal, *done])
         await self._acknowledge(pairs)
+
+    async def _refuse_too_large(self, epoch: int, pairs: Sequence[tuple[Claimed, Read]], error: ValueTooLarge) -> None:
+        """Nothing was sent: the documents beside it go on, it alone is named and tried later."""
+        if len(pairs) > 1:
+            middle = len(pairs) // 2
+            await self._produce(epoch, pairs[:middle])
+            await self._produce(epoch, pairs[middle:])
+            return
+        ((key, _),) = pairs
+        await self._keys.fail(self._connection, epoch, [key], str(error), self._backoff_s(key.attempts))
 
     async def _acknowledge(self, pairs: Sequence[tuple[Claimed, Read]]) -> None:
         """Never before Kafka's own acknowledgement: what the source is told of, it does not offer again."""
@@ -159,6 +179,9 @@ class Reader:
         except VendorError as error:
             retry_in_s = error.retry_after_s or self._backoff_s(job.attempts)
             await self._jobs.fail(self._connection, epoch, job.kind, str(error), retry_in_s)
+        except UNKNOWN_SHAPE as error:
+            told = str(_of_unknown_shape(error))
+            await self._jobs.fail(self._connection, epoch, job.kind, told, self._backoff_s(job.attempts))
         else:
             await self._jobs.finish(self._connection, epoch, job.kind)
         return True
@@ -196,6 +219,10 @@ class Reader:
         """Doubling with full jitter on the upper half, at most a quarter of an hour."""
         longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempts, 12))
         return self._random.uniform(longest / 2, longest)
+
+
+def _of_unknown_shape(error: Exception) -> Rejected:
+    return Rejected(f"the answer has a shape that this version does not know ({type(error).__name__}: {error})")
 
 
 def _finished(key: Claimed, read: Read, combined: str, *, produced: bool) -> Finished:

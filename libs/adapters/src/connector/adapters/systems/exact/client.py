@@ -49,6 +49,10 @@ _PADDED = frozenset(
 """Fixed-width strings: Account Code is padded to 18 on the left, VAT codes to 3 and units to 8 on the right."""
 
 
+class GarbledRow(VendorUnavailable):
+    """An answer that is one, but for a value in a row of it: asked for alone, each other row can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to ask of one endpoint. `select` is always sent: Exact discourages `*` and refuses it on some feeds."""
@@ -291,9 +295,7 @@ def _rows(answer: VendorAnswer, data: object) -> list[Row]:
     try:
         return [plain(row) for row in data]
     except (ValueError, OverflowError, AttributeError) as error:
-        raise VendorUnavailable(
-            f"{answer.url} answered a value of a wrong type: {error}", status=answer.status
-        ) from error
+        raise GarbledRow(f"{answer.url} answered a value of a wrong type: {error}", status=answer.status) from error
 
 
 def plain(row: Mapping[str, Any]) -> Row:

@@ -13,7 +13,7 @@ from connector.domain.ports.source import Absence, JobKind, Notice, Read, Stamp,
 from connector.domain.vendor_error import Rejected, VendorUnavailable
 
 from . import webhook
-from .client import KEYS_PER_FILTER, ExactClient, Query
+from .client import KEYS_PER_FILTER, ExactClient, GarbledRow, Query
 from .documents import SHAPES, Documents
 from .fields import STAMPS
 from .joins import Joins
@@ -99,7 +99,7 @@ class ExactSource:
         self, entity: Entity, notices: Sequence[Notice], stamp: Stamp, traffic: TrafficClass
     ) -> Sequence[Read | Unreadable]:
         """One answer per key. A batch that Exact refuses for its form, not for a key, is not worth splitting: every
-        further refusal counts to the block of the key."""
+        further refusal counts to the block of the key. One with a row that makes no sense is."""
         if entity is Entity.REFERENCE:
             return await self._read_references(notices, stamp, traffic)
         if entity not in SHAPES:
@@ -111,6 +111,8 @@ class ExactSource:
             if refused.status in (400, 404, 405):
                 raise VendorUnavailable(str(refused), status=refused.status, retry_after_s=ERROR_PAUSE_S) from refused
             raise
+        except GarbledRow as garbled:
+            raise Rejected(str(garbled), status=garbled.status) from garbled
         if entity is Entity.INVOICE:
             await self._remember_lines([document.record for document in found])
         reads = [Read(item.native_id, item.read_at, item.record, item.resolved) for item in found]
