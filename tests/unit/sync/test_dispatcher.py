@@ -282,6 +282,20 @@ async def test_a_supplier_that_exists_in_the_target_is_linked_by_the_flows_rules
 
 
 @virtually
+async def test_who_is_overtaken_between_look_up_and_create_looks_again() -> None:
+    async with writer() as w:
+        w.vendor.faults.extend([Fault.TAKEN, None, Fault.TAKEN])
+        await w.take(record(supplier(), "s"))
+        await asyncio.sleep(60)
+        assert w.state("s", Entity.SUPPLIER) == State.SYNCED, "linked by the flow's rules"
+        assert w.vendor.writes == [("stamp", "S1")]
+        await w.take(record(order()))
+        await asyncio.sleep(60)
+        assert (w.state(), w.codes()) == (State.BLOCKED, ["number-taken-in-target"])
+        assert "without our mark" in w.row().reasons[0].message
+
+
+@virtually
 async def test_steps_of_many_rows_travel_in_one_request_and_each_has_its_own_outcome() -> None:
     async with writer(batch=10) as w:
         await w.take(*(record(order(f"PO-{n}"), str(n)) for n in range(20)))

@@ -53,6 +53,8 @@ class Fault(StrEnum):
     UNAVAILABLE = "unavailable"
     RATE_LIMITED = "rate-limited"
     REFUSED = "refused"
+    TAKEN = "taken"
+    """Somebody enters the same object first, and ours is refused for its number."""
     WRONG_FIGURES = "wrong-figures"
     """Carried out, but the target's own arithmetic makes other figures of it."""
 
@@ -209,6 +211,9 @@ class MemoryTarget:
         fault = self.vendor.faults.popleft() if self.vendor.faults else None
         refusal = _REFUSALS.get(fault) if fault else None
         await asyncio.sleep(self.vendor.latency_s / 2)
+        if fault is Fault.TAKEN:
+            for content in [dict((step.body or {})["content"]) for step in steps if step.creates]:
+                self.vendor.make(steps[0].resource, content["number"], content=content)
         done = [] if refusal is not None else [self._carry_out(step, fault) for step in steps]
         await asyncio.sleep(self.vendor.latency_s / 2)
         if refusal is not None:
@@ -251,6 +256,9 @@ _REFUSALS: Mapping[Fault, Outcome] = {
     Fault.RATE_LIMITED: Outcome(OutcomeKind.RATE_LIMITED, status=429, retry_after_s=0.5),
     Fault.REFUSED: Outcome(
         OutcomeKind.REJECTED, status=400, reason=Reason(code="rejected-by-target", message="Description is too long.")
+    ),
+    Fault.TAKEN: Outcome(
+        OutcomeKind.REJECTED, status=400, reason=Reason(code="number-taken-in-target", message="It is taken.")
     ),
 }
 

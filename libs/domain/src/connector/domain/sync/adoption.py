@@ -9,6 +9,9 @@ from connector.domain.ports.dispatch import OpenCall
 from connector.domain.ports.target import Found, Part
 from connector.domain.reasons import Reason
 
+NUMBER_TAKEN = "number-taken-in-target"
+"""The code of every reason that says: another live object has this natural key."""
+
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a vendor's `created_at` may lie before our intent although the object was made after it."""
 
@@ -59,7 +62,7 @@ def _made_by(intents: Sequence[OpenCall], part: Part, found: Found) -> bool:
 def _taken(part: Part, found: Found) -> Reason:
     owner = f"of {found.stamp}" if found.stamp else "without our mark"
     return Reason(
-        code="number-taken-in-target",
+        code=NUMBER_TAKEN,
         message=f"{part.natural_key} is {found.target_id} ({found.status}) there, {owner}; ours is {part.stamp}.",
         fix=f"If both are the same document: connector link {part.stamp} {found.target_id}. Else change one number.",
         field=part.name,

@@ -15,7 +15,7 @@ from connector.domain.ports.tracing import Traced
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
-from .adoption import doubles
+from .adoption import NUMBER_TAKEN, doubles
 from .examining import Examiner
 from .failures import after_failure, outcome_of
 from .rendering import TargetOf
@@ -108,7 +108,7 @@ class Carrier:
 
     def _belongs_to_another(self, work: Work, settlement: Settlement, owner: str) -> Settlement:
         reason = Reason(
-            code="number-taken-in-target",
+            code=NUMBER_TAKEN,
             message=f"The object found in the target is already linked to {owner}.",
             fix="Decide which document it is, then: connector link.",
         )

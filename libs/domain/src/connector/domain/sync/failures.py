@@ -7,6 +7,7 @@ from connector.domain.ports.target import Outcome, OutcomeKind
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
+from .adoption import NUMBER_TAKEN
 from .retry import ATTEMPTS_AT_MOST, backoff_s
 from .states import State
 from .work import Work, blocked
@@ -40,6 +41,8 @@ def after_failure(work: Work, outcome: Outcome, randomness: Randomness) -> Judge
     reasons = [outcome.reason] if outcome.reason else []
     attempts = work.due.attempts
     match outcome.kind:
+        case OutcomeKind.REJECTED if attempts == 0 and _taken_since_looked_up(work, outcome):
+            return Judgement(State.DUE, backoff_s(attempts, randomness, None), attempts + 1, reasons)
         case OutcomeKind.REJECTED | OutcomeKind.DONE:
             return blocked(work, reasons or [Reason(code="rejected-by-target", message="The target refused it.")])
         case OutcomeKind.RATE_LIMITED:
@@ -54,3 +57,9 @@ def after_failure(work: Work, outcome: Outcome, randomness: Randomness) -> Judge
                 return Judgement(State.FAILED, attempts=attempts + 1, reasons=reasons)
             again_s = backoff_s(attempts, randomness, outcome.retry_after_s)
             return Judgement(State.DUE, again_s, attempts + 1, reasons)
+
+
+def _taken_since_looked_up(work: Work, outcome: Outcome) -> bool:
+    """Somebody was faster than our create: a second look tells whose object has the number now."""
+    creating = work.step is not None and work.step.creates
+    return creating and outcome.reason is not None and outcome.reason.code == NUMBER_TAKEN
