@@ -75,7 +75,13 @@ def test_a_notice_points_at_its_document_and_tells_a_deletion() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [CONTENT.replace(b'"PurchaseOrders"', b'"Quotations"'), b"[]", b'{"Topic":"Accounts"}']
+    "content",
+    [
+        CONTENT.replace(b'"PurchaseOrders"', b'"Quotations"'),
+        CONTENT.replace(KEY.encode(), b"\\u0000"),
+        b"[]",
+        b'{"Topic":"Accounts"}',
+    ],
 )
 def test_what_points_at_nothing_we_know_gives_nothing(content: bytes) -> None:
     assert notices(signed(content)) == ()

@@ -68,6 +68,14 @@ def test_a_document_becomes_one_canonical_record_of_its_key() -> None:
     assert headers["ce_id"] != dict(source.headers)["ce_id"]
 
 
+def test_control_characters_end_here() -> None:
+    """No database, no XML takes them; and a backslash before u0000 is no such character."""
+    odd = read({"Code": "4000", "Name": "A\x00B\x1fC\tD \\u0000"})
+    messages, envelope = mapped(arrived(document_message(odd)))
+    assert len(messages) == 1
+    assert envelope["document"]["name"] == "A\ufffdB\ufffdC\tD \\u0000"
+
+
 def test_mapping_again_gives_the_same_bytes() -> None:
     record = arrived(document_message(read({"Code": "4000", "Name": "Costs"})))
     assert Mapper(translations)(record) == Mapper(translations)(record)

@@ -7,6 +7,7 @@ and is fit for people; secrets and personal data never enter it.
 from typing import ClassVar
 
 from connector.domain.ports.target import OutcomeKind
+from connector.domain.printable import printable
 
 
 class VendorError(Exception):
@@ -26,6 +27,7 @@ class VendorError(Exception):
         retry_after_s: float | None = None,
         request_id: str | None = None,
     ) -> None:
+        message = printable(message)
         super().__init__(message)
         self.message = message
         self.status = status

@@ -12,6 +12,7 @@ from connector.domain.documents.messages import canonical_message, document_id
 from connector.domain.documents.translation import Translate, Translated, Translations, Untranslatable, canonical
 from connector.domain.identity import Entity, EntityRef
 from connector.domain.ports.log import MAPPING_REJECTED, MAX_VALUE_BYTES, CloudEvent, Message, Record, canonical_topic
+from connector.domain.printable import printable_json
 from connector.domain.reasons import Reason
 
 
@@ -61,7 +62,7 @@ class Mapper:
     def _made(self, record: Record, ref: EntityRef, value: bytes) -> tuple[AnyRecord, str]:
         """The canonical record, and the id of the document it is made of."""
         try:
-            source = SourceDocument.model_validate_json(value)
+            source = SourceDocument.model_validate_json(printable_json(value))
         except ValidationError as error:
             return _unreadable(record, ref, value, _problems(error)), digest([record.key, digest_bytes(value)])
         if source.ref != ref:

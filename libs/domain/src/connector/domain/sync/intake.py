@@ -13,6 +13,7 @@ from connector.domain.identity import Entity, EntityRef, Revision, RowRef, Traff
 from connector.domain.ports.configuration import Flow, Snapshot
 from connector.domain.ports.desired import Desired, DesiredRows, Origin
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey, References
+from connector.domain.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Intake:
                 row=RowRef(flow.id, record.ref.entity, record.ref.native_id),
                 source=record.ref.connection,
                 target=flow.target,
-                number=envelope.get("native_number"),
+                number=_number(envelope.get("native_number")),
                 revision=record.revision,
                 content_digest=envelope["content_digest"],
                 resolved_digest=envelope["resolved_digest"],
@@ -129,6 +130,10 @@ def _wants(flow: Flow, ref: EntityRef) -> bool:
     return ref.entity in flow.entities
 
 
+def _number(told: object) -> str | None:
+    return None if told is None else printable(str(told))
+
+
 def _traffic(cause: str | None) -> TrafficClass:
     try:
         return TrafficClass(cause or TrafficClass.LIVE)
@@ -138,6 +143,8 @@ def _traffic(cause: str | None) -> TrafficClass:
 
 def _parse(ref: EntityRef, incoming: Incoming, value: bytes) -> _Parsed:
     """Reads the envelope only; the document is validated when it is rendered."""
+    if printable(ref.native_id) != ref.native_id:
+        raise ValueError("its key has control characters, which no database takes")
     envelope = pydantic_core.from_json(value)
     if not isinstance(envelope, dict):
         raise TypeError("the value is not a JSON object")

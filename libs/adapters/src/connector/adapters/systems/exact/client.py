@@ -21,6 +21,7 @@ from connector.adapters.http import VendorAnswer, request
 from connector.adapters.http.client import BeforeSend
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.gate import Gate
+from connector.domain.printable import printable
 from connector.domain.vendor_error import AuthExpired, UnknownOutcome, VendorUnavailable
 
 from .errors import classify, functional_class, message_in
@@ -319,7 +320,7 @@ def plain(row: Mapping[str, Any]) -> Row:
 def _text(name: str, value: str) -> str:
     if value.startswith("/Date(") and value.endswith(")/"):
         return (_EPOCH + timedelta(milliseconds=int(value[6:-2]))).isoformat()
-    return value.strip() if name in _PADDED else value
+    return printable(value.strip()) if name in _PADDED else value
 
 
 def _says_true(body: Any) -> bool:

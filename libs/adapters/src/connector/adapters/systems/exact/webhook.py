@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ from connector.domain.ports.source import Notice
 _HEAD = b'{"Content":'
 _TAIL = b',"HashCode":"'
 _HASH_LENGTH = 64
+_KEY = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 
 TOPICS = {
     "PurchaseOrders": Entity.PURCHASE_ORDER,
@@ -110,6 +112,6 @@ def notices(body: bytes) -> Sequence[Notice]:
         key = event["Key"]
     except (ValueError, KeyError, TypeError):
         return ()
-    if entity is None or not isinstance(key, str) or not key:
+    if entity is None or not isinstance(key, str) or not _KEY.fullmatch(key):
         return ()
     return (Notice(entity, key.strip("{}").lower(), deleted=event.get("Action") == "Delete"),)
