@@ -221,6 +221,7 @@ class Desk:
     blobs: MemoryBlobs
     configuration: MemoryConfiguration = field(default_factory=MemoryConfiguration)
     troubles: list[Exception] = field(default_factory=list)
+    connection: Connection = CONNECTION
 
     def __post_init__(self) -> None:
         self.tables = MemoryTables(SystemClock().now)
@@ -233,7 +234,7 @@ class Desk:
             for table, entries in MAPPINGS.items()
         }
         flow = flow_with(**chosen)
-        self.configuration.apply(connections={EXACT: CONNECTION}, flows={FLOW: flow}, mappings=mappings)
+        self.configuration.apply(connections={EXACT: self.connection}, flows={FLOW: flow}, mappings=mappings)
 
     def dispatcher(self, group: asyncio.TaskGroup) -> Dispatcher:
         return Dispatcher(
@@ -287,10 +288,6 @@ class Desk:
     def entry_lines(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
         lines = self.sandbox.store("purchaseentry/PurchaseEntryLines")
         return sorted((one for one in lines if one["EntryID"] == entry["EntryID"]), key=lambda one: one["LineNumber"])
-
-    def calls(self) -> int:
-        counted = [call for call in self.sandbox.calls() if "/oauth2/" not in call["path"]]
-        return len([call for call in counted if not call["path"].lower().endswith("/current/me")])
 
 
 @asynccontextmanager

@@ -82,7 +82,7 @@ async def test_everything_that_is_wrong_is_found_at_once_and_nothing_is_written(
     totals = invoice("x", *rows).totals
     sums = totals.model_copy(update={"net": totals.net + 1, "gross": totals.gross + 1})  # type: ignore[operator]
     document = invoice(number, *rows, currency="USD", payment_block=True, totals=sums)
-    writes = desk.calls()
+    desk.sandbox.forget_calls()
     await desk.settled(record(document, number), State.BLOCKED)
     assert desk.codes(record(document, number)) == {
         "gl-account-unknown-in-target",
@@ -98,8 +98,7 @@ async def test_everything_that_is_wrong_is_found_at_once_and_nothing_is_written(
         "coding-sum",
     }
     assert desk.entries(number) == []
-    assert writes  # the questions were asked
-    assert all(call["method"] == "GET" for call in desk.sandbox.calls()[writes:] if "/api/v1/" in call["path"])
+    assert {call["method"] for call in desk.sandbox.calls() if "/api/v1/" in call["path"]} == {"GET"}
 
 
 async def test_a_residual_goes_to_the_rounding_account_up_to_the_limit(desk: Desk, vendor: Any, number: str) -> None:
@@ -244,7 +243,10 @@ async def test_an_image_takes_three_calls_beside_the_read_back(desk: Desk, vendo
         one for one in desk.sandbox.store("documents/DocumentAttachments") if one["Document"] == entry["Document"]
     ]
     assert [one["FileName"] for one in attached] == ["invoice.pdf"]
-    assert desk.calls() == 6  # two look-ups that other rows would share, three writes, one read-back
+    calls = [
+        call for call in desk.sandbox.calls() if "/documents/" in call["path"] or "PurchaseEntries" in call["path"]
+    ]
+    assert len(calls) == 6  # two look-ups that other rows would share, three writes, one read-back
 
 
 async def test_an_image_that_comes_later_is_attached_to_the_entry_there_is(

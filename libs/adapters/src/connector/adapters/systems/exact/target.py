@@ -2,8 +2,10 @@
 
 import base64
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -36,7 +38,8 @@ from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
 from . import accounts, entries, entry_plans, images, orders
-from .client import ExactClient, Row
+from .client import KEYS_PER_FILTER, ExactClient, Row
+from .gathering import Gathered
 from .options import BaswareExactOptions
 from .references import References
 from .rendering import Rendering
@@ -54,6 +57,8 @@ REFRESHED = frozenset(
     ("gl-account", "cost-center", "cost-unit", "project", "vat-code", "payment-term", "journal", "item")
 ) | {"journal-period"}
 """What people close in Exact while we believe it open."""
+READ_BACK_WITHIN_S = 5.0
+"""How long a read waits for others while writes are under way. Exact gives one call a second on the average."""
 
 
 class ExactTarget:
@@ -73,6 +78,8 @@ class ExactTarget:
         self._blobs = blobs
         self._references = References(self._client, settings, lambda: clock.now().date())
         self._user: str | None = None
+        self._reads: dict[tuple[str, TrafficClass], Gathered[Found]] = {}
+        self._writing = 0
 
     @property
     def connection(self) -> ConnectionId:
@@ -142,6 +149,19 @@ class ExactTarget:
         return await accounts.look_up(self._client, keys, traffic)
 
     async def read(self, resource: str, target_ids: Sequence[str], traffic: TrafficClass) -> Mapping[str, Found]:
+        """Rows are written one by one, and each is read back: those that wait for it at the same time share a call."""
+        reading = self._reads.get((resource, traffic))
+        if reading is None:
+            reading = Gathered(
+                partial(self._read, resource, traffic),
+                lambda: self._writing > 0,
+                enough=KEYS_PER_FILTER,
+                wait_s=READ_BACK_WITHIN_S,
+            )
+            self._reads[resource, traffic] = reading
+        return await reading(target_ids)
+
+    async def _read(self, resource: str, traffic: TrafficClass, target_ids: Sequence[str]) -> Mapping[str, Found]:
         match resource:
             case entries.RESOURCE:
                 return await entries.read(self._client, target_ids, await self._our_user(traffic), traffic)
@@ -176,12 +196,25 @@ class ExactTarget:
         (step,) = steps
         body = await self._sent(step)
         try:
-            row = await self._client.write(
-                step.method, step.resource, step.target_id, body, traffic, before_send=before_send, flow=flow.flow
-            )
+            with self._under_way():
+                row = await self._client.write(
+                    step.method, step.resource, step.target_id, body, traffic, before_send=before_send, flow=flow.flow
+                )
         except VendorError as error:
             return [_failed(step, error)]
         return [_done(step, row)]
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """A write, which is read back after it; the last of them lets the reads go."""
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                for reading in self._reads.values():
+                    reading.go()
 
     async def _sent(self, step: Step) -> Json | None:
         """The body as it goes out: the bytes of an image come from where they rest."""
