@@ -17,7 +17,6 @@ from connector.console.output import Output
 from connector.console.session import JsonFlag, YesFlag, actor, command, platform
 from connector.domain.identity import ConnectionId, FlowId
 from connector.domain.ports.configuration import OnMappingChange
-from connector.domain.ports.vault import TOKEN_FIELD
 
 app = typer.Typer()
 _SIGNS = {Act.ADD: "+", Act.CHANGE: "~", Act.REMOVE: "-"}
@@ -73,10 +72,10 @@ async def _changed_credentials(run: Runtime, tenant: Tenant) -> Mapping[str, Map
     """By connection: fields whose secret is another one now, and fields that are declared no more (None)."""
     changed: dict[str, Mapping[str, str | None]] = {}
     for name in (*tenant.connections, REMINDERS):
-        held = await run.vault.credentials(ConnectionId(tenant.name, name))
+        held = await run.vault.readable(ConnectionId(tenant.name, name))
         wanted = {field: secret.reveal() for (at, field), secret in tenant.secrets.items() if at == name}
         fields: dict[str, str | None] = {field: value for field, value in wanted.items() if held.get(field) != value}
-        fields |= {field: None for field in held if field not in wanted and field != TOKEN_FIELD}
+        fields |= {field: None for field in held if field not in wanted}
         if fields:
             changed[name] = fields
     return changed

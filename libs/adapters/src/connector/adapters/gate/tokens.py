@@ -135,7 +135,7 @@ class TokenKeeper:
 
     def _unready_s(self, auth: SystemAuth, row: TokenRow) -> float | None:
         """None: use the stored token. 0: renew now. Else the seconds until either is worth another look."""
-        early = not auth.rotating and (row.refusals > 0 or credentials_replaced(row))
+        early = self._early(auth, row)
         if may_refresh(row, early=early):
             return 0.0
         overlaps = row.state is TokenState.REFRESHING and not auth.rotating and row.expires_at is not None
@@ -147,6 +147,16 @@ class TokenKeeper:
         if row.state is TokenState.VALID and not early and row.refresh_at is not None:
             until.append(row.refresh_at)
         return max(0.05, (max(until) - row.now).total_seconds()) if until else 1.0
+
+    def _early(self, auth: SystemAuth, row: TokenRow) -> bool:
+        """Whether to mint another token though this one's life is not over."""
+        return not auth.rotating and (row.refusals > 0 or credentials_replaced(row) or not self._opens(row))
+
+    def _opens(self, row: TokenRow) -> bool:
+        try:
+            return row.sealed is None or bool(self._vault.open(row.connection, TOKEN_FIELD, row.sealed))
+        except VaultError:
+            return False
 
     def _as_token(
         self, connection: ConnectionId, auth: SystemAuth, row: TokenRow, before_s: float, rings: int
@@ -172,9 +182,6 @@ class TokenKeeper:
         life_s = (row.expires_at - row.now).total_seconds() if row.expires_at else 0.0
         return Grant(pair["access_token"], life_s, pair["refresh_token"])
 
-    def access_token(self, row: TokenRow) -> str:
-        return self._unseal(row.connection, row).access_token
-
     def seal(self, connection: ConnectionId, auth: SystemAuth, grant: Grant, waited_s: float = 0.0) -> NewPair:
         """A grant, ready to store. The vendor made it at some time in the `waited_s` before now: its life counts from
         the first moment, the time before which it may not be renewed from the last."""
@@ -185,7 +192,7 @@ class TokenKeeper:
     async def _renew(self, known: Connection, auth: SystemAuth, row: TokenRow) -> None:
         """Become the one who renews and see it through, even if the caller gives up; or let the other one do it."""
         holder = f"{self._replica}/{next(self._attempt)}"
-        early = not auth.rotating and (row.refusals > 0 or credentials_replaced(row))
+        early = self._early(auth, row)
         started_s = self._clock.boot_time_s()
         mine = await self._store.begin_refresh(row.connection, row.generation, holder, self._deadline_s, early=early)
         if mine is None:
@@ -207,7 +214,7 @@ class TokenKeeper:
                 raise _TooLate
 
         try:
-            pair = self._unseal(connection, row) if row.sealed is not None else None
+            pair = self._unseal(connection, row) if auth.rotating and row.sealed is not None else None
             secrets = await self._vault.credentials(connection)
             grant = await auth.renew(
                 self._http,
@@ -275,7 +282,7 @@ class TokenKeeper:
         """Renew the tokens of rotating chains that nobody used for a day; return what failed, in words."""
         failures = []
         for row in await self._store.all():
-            if row.state is not TokenState.VALID or row.received_at is None:
+            if row.state is not TokenState.VALID or row.paused is not None or row.received_at is None:
                 continue
             if (row.now - row.received_at).total_seconds() < _NEVER_IDLE_S:
                 continue

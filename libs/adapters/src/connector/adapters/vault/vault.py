@@ -49,6 +49,11 @@ def _bound_to(connection: ConnectionId, field: str, key_id: str) -> bytes:
     return "\x00".join((connection.tenant, connection.connection, field, key_id)).encode()
 
 
+def _anew(connection: ConnectionId, field: str) -> str:
+    """How people replace what cannot be opened."""
+    return f"run `connector authorize {connection}`" if field == TOKEN_FIELD else "apply the credential again"
+
+
 class Vault:
     """Seals and opens. The key ring is read again when a key is met that it does not hold, so that a new key mounted
     beside the old one needs no restart."""
@@ -72,10 +77,10 @@ class Vault:
         if key_id in self._ring.retired:
             raise RetiredKey(
                 f"{where}, which is retired: give the key back to the ring and run `connector keys rotate`, "
-                f"or apply the credential again"
+                f"or {_anew(connection, field)}"
             )
         if key_id not in self._ring.keys:
-            raise UnknownKey(f"{where}, which the key ring does not hold: add that key, or apply the credential again")
+            raise UnknownKey(f"{where}, which the key ring does not hold: add that key, or {_anew(connection, field)}")
         if key_id not in self._ciphers:
             self._ciphers[key_id] = AESGCM(self._ring.keys[key_id])
         return self._ciphers[key_id]
@@ -95,7 +100,7 @@ class Vault:
         except (InvalidTag, ValueError) as error:
             raise CorruptSecret(
                 f"field {field!r} of connection {connection} cannot be opened with key {sealed.key_id!r}: "
-                "it was changed, moved, or sealed under another key of that name; apply the credential again"
+                f"it was changed, moved, or sealed under another key of that name; {_anew(connection, field)}"
             ) from error
 
     async def credentials(self, connection: ConnectionId) -> Secrets:
@@ -105,6 +110,18 @@ class Vault:
         }
         version = max((entry.version for name, entry in fields.items() if name != TOKEN_FIELD), default=0)
         return Secrets(values, version)
+
+    async def readable(self, connection: ConnectionId) -> Mapping[str, str | None]:
+        """Credentials by field, None where one cannot be opened any more: for whoever is about to replace them."""
+        found: dict[str, str | None] = {}
+        for name, entry in (await self._store.read(connection)).items():
+            if name == TOKEN_FIELD:
+                continue
+            try:
+                found[name] = self.open(connection, name, entry.sealed)
+            except (UnknownKey, RetiredKey, CorruptSecret):
+                found[name] = None
+        return found
 
     async def put(self, connection: ConnectionId, values: Mapping[str, str | None]) -> int:
         """Store credentials (None removes a field): in force for the next call of every replica."""
