@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from confluent_kafka import KafkaException
 
+from connector.adapters.gate import auth_of
 from connector.adapters.kafka.lag import lag
 from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.operations import PostgresOperations
@@ -25,6 +26,7 @@ from connector.domain.ports.jobs import JobState
 from connector.domain.ports.log import canonical_topic, documents_topic, webhooks_topic
 from connector.domain.ports.quota import WindowStatus
 from connector.domain.ports.source_keys import UnreadableKey
+from connector.domain.ports.tokens import TokenRow
 from connector.domain.sync.states import State
 
 app = typer.Typer()
@@ -37,6 +39,8 @@ class ConnectionStatus:
     token: str
     token_age_s: float | None
     token_reason: str | None
+    other_company: str | None
+    """The company that the vendor showed last as the login's own, where it is not the one this connection is for."""
     quota: Sequence[WindowStatus]
     degraded: Sequence[str]
     """Endpoints whose error budget is spent."""
@@ -96,6 +100,7 @@ async def _connection(run: Runtime, connection: Connection) -> ConnectionStatus:
         token=str(token.state),
         token_age_s=age_s,
         token_reason=token.reason,
+        other_company=_other_company(connection, token),
         quota=quota.windows,
         degraded=sorted(quota.degraded),
         keys_due=await keys.backlog(connection.id),
@@ -103,6 +108,13 @@ async def _connection(run: Runtime, connection: Connection) -> ConnectionStatus:
         unreadable=await keys.unreadable(connection.id),
         jobs=await PostgresJobs(run.engine).states(connection.id),
     )
+
+
+def _other_company(connection: Connection, token: TokenRow) -> str | None:
+    pinned = getattr(auth_of(connection.system), "pinned", None)
+    if pinned is None or token.account is None or token.account == pinned(connection.settings):
+        return None
+    return token.account
 
 
 async def _flows(run: Runtime, snapshot: Snapshot, tenant: str) -> Mapping[str, FlowStatus]:
@@ -169,7 +181,8 @@ def _connection_row(name: str, found: ConnectionStatus) -> Sequence[Any]:
     failing = [f"{', '.join(kinds)}: {error}" for error, kinds in errors.items() if error]
     unreadable = [f"{len(found.unreadable)} unreadable keys"] if found.unreadable else []
     degraded = [f"degraded: {endpoint}" for endpoint in found.degraded]
-    reasons = [reason for reason in (found.paused, found.token_reason) if reason]
+    other = f"the login's own company is {found.other_company}" if found.other_company else None
+    reasons = [reason for reason in (found.paused, found.token_reason, other) if reason]
     return (
         name,
         found.system,

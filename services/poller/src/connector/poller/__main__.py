@@ -12,6 +12,7 @@ from connector.adapters.systems import room
 from connector.adapters.telemetry.process import health, run_service
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.configuration import Connection, Snapshot
+from connector.poller.logins import keep_logins
 from connector.poller.observing import observe
 from connector.poller.reminding import remind
 from connector.poller.retaining import retain
@@ -33,6 +34,7 @@ async def main() -> None:
 
         tasks.create_task(tick(jobs), name="tick")
         tasks.create_task(remind(run), name="reminders")
+        tasks.create_task(keep_logins(run), name="logins")
         tasks.create_task(observe(run), name="metrics")
         tasks.create_task(retain(run), name="retention")
         await follow(run.configuration, sources, keep_jobs)

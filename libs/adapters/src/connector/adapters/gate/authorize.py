@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import cast
@@ -11,11 +11,12 @@ import httpx
 
 from connector.adapters.gate.system import Account, CodeGrantAuth, RenewalError, auth_of
 from connector.adapters.gate.tokens import ConnectionLookup, TokenKeeper
-from connector.adapters.http import redact_text
+from connector.adapters.http import VendorAnswer, redact_text, request
 from connector.adapters.vault import Vault
-from connector.domain.identity import ConnectionId
+from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.authorisations import AuthorisationStore, Refusal
 from connector.domain.ports.configuration import Connection
+from connector.domain.ports.gate import Gate
 from connector.domain.ports.tokens import TokenStore
 from connector.domain.vendor_error import VendorError
 
@@ -150,8 +151,12 @@ class Authorisations:
         before = await self._tokens.read(connection)
         await self._tokens.adopt(connection, self._keeper.seal(connection, auth, grant))
         await self._authorised(connection)
+
+        async def ask(endpoint: str, address: str) -> VendorAnswer:
+            return await self._get(address, auth.headers(grant.access_token))
+
         try:
-            accounts = tuple(await auth.accounts(self._http, known.settings, grant.access_token))
+            accounts = tuple(await auth.accounts(ask, known.settings))
         except VendorError as failure:
             return AuthorisationResult(
                 Outcome.AUTHORISED, f"Connection {connection} is authorised. Its companies could not be read yet: "
@@ -200,11 +205,20 @@ class Authorisations:
             return ""
         return f" The user's current company changed from {before} to {current}; the connection stays with {pinned}."
 
-    async def check_account(self, connection: ConnectionId) -> AuthorisationResult:
-        """The daily look whether the login may still open the pinned company, and whether its default moved."""
+    async def check_account(self, gate: Gate, connection: ConnectionId) -> AuthorisationResult:
+        """Whether the login may still open the pinned company, and whether its own default moved, by calls through the
+        gate. Raises GateError or VendorError."""
         known, auth = await self._code_grant(connection)
-        await self._keeper.token(connection)
+
+        async def ask(endpoint: str, address: str) -> VendorAnswer:
+            async with gate.call(connection, TrafficClass.CATCH_UP, endpoint=endpoint) as call:
+                answer = await self._get(address, call.authorization)
+                call.learn(answer.status, answer.headers)
+            return answer
+
+        accounts = tuple(await auth.accounts(ask, known.settings))
         row = await self._tokens.read(connection)
-        access_token = self._keeper.access_token(row)
-        accounts = tuple(await auth.accounts(self._http, known.settings, access_token))
         return await self._judge(connection, auth.pinned(known.settings), accounts, row.account, row.paused)
+
+    async def _get(self, address: str, headers: Mapping[str, str]) -> VendorAnswer:
+        return await request(self._http, "GET", address, headers={"accept": "application/json", **headers})

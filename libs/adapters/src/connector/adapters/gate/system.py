@@ -2,7 +2,7 @@
 `auth.py` (AUTH) and `quota.py` (QUOTA)."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import httpx
 
 from connector.adapters import systems
+from connector.adapters.http import VendorAnswer
 from connector.domain.ports.quota import QuotaRules, Reading
 
 
@@ -51,6 +52,10 @@ class Account:
     current: bool = False
 
 
+Ask = Callable[[str, str], Awaitable[VendorAnswer]]
+"""A GET on the login's behalf: the endpoint's name for error budgets, and the address."""
+
+
 class SystemAuth(Protocol):
     """How one system's tokens are made. Methods raise RenewalError or a VendorError."""
 
@@ -90,7 +95,7 @@ class CodeGrantAuth(SystemAuth, Protocol):
         self, http: httpx.AsyncClient, settings: Any, secrets: Mapping[str, str], code: str, redirect_uri: str
     ) -> Grant: ...
 
-    async def accounts(self, http: httpx.AsyncClient, settings: Any, access_token: str) -> list[Account]:
+    async def accounts(self, ask: Ask, settings: Any) -> list[Account]:
         """What this login may open."""
         ...
 

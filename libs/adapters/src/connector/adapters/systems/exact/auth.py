@@ -2,15 +2,23 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
 import jiter
 
-from connector.adapters.gate.system import Account, ChainBroken, CredentialsRefused, Grant, RenewalError, TooEarly
+from connector.adapters.gate.system import (
+    Account,
+    Ask,
+    ChainBroken,
+    CredentialsRefused,
+    Grant,
+    RenewalError,
+    TooEarly,
+)
 from connector.adapters.http import VendorAnswer, redact_text, request
 from connector.adapters.http.headers import retry_after_s
-from connector.domain.vendor_error import RateLimited, UnknownOutcome
+from connector.domain.vendor_error import RateLimited, UnknownOutcome, VendorUnavailable
 
 from .settings import Settings
 
@@ -18,6 +26,9 @@ NOT_BEFORE = 570 / 600
 """Exact: an access token lives 600 s, and a new one may be asked for 570 s after the last was received."""
 _MARGIN = 1 / 600
 _TOO_EARLY = ("tooearlytorefreshtokens", "access_token not expired", "access token not expired")
+_TOO_OFTEN = "rate limit exceeded"
+"""Exact: so many calls of the token endpoint a day for an app and user (about 200); the refresh token stays good."""
+_TRY_AGAIN_S = 900.0
 
 
 class ExactAuth:
@@ -81,28 +92,36 @@ class ExactAuth:
             before_send=before_send,
         )
 
-    async def accounts(self, http: httpx.AsyncClient, settings: Settings, access_token: str) -> list[Account]:
+    async def accounts(self, ask: Ask, settings: Settings) -> list[Account]:
         """The divisions this user may open, Exact's current one marked. Me is not counted to the daily limit."""
-        headers = {"accept": "application/json", **self.headers(access_token)}
-        me = await request(
-            http, "GET", f"{settings.base_url}/api/v1/current/Me?$select=CurrentDivision", headers=headers
-        )
-        current = int(_rows(me)[0]["CurrentDivision"])
-        address = f"{settings.base_url}/api/v1/{current}/system/Divisions?$select=Code,Description"
-        divisions = _rows(await request(http, "GET", address, headers=headers))
-        return [
-            Account(str(row["Code"]), str(row.get("Description") or ""), current=int(row["Code"]) == current)
-            for row in divisions
-        ]
+        me, _ = _page(await ask("current/Me", f"{settings.base_url}/api/v1/current/Me?$select=CurrentDivision"))
+        current = int(me[0]["CurrentDivision"])
+        found: list[Account] = []
+        address: str | None = f"{settings.base_url}/api/v1/{current}/system/Divisions?$select=Code,Description"
+        while address is not None:
+            rows, address = _page(await ask("system/Divisions", _of(settings, address)))
+            found += [
+                Account(str(row["Code"]), str(row.get("Description") or ""), current=int(row["Code"]) == current)
+                for row in rows
+            ]
+        return found
 
 
-def _rows(answer: VendorAnswer) -> list[dict[str, Any]]:
+def _of(settings: Settings, address: str) -> str:
+    """The token goes to Exact alone, whatever an answer names as its next page."""
+    if urlsplit(address)[:2] != urlsplit(settings.base_url)[:2]:
+        raise VendorUnavailable(f"the next page of divisions is on another host ({urlsplit(address).netloc})")
+    return address
+
+
+def _page(answer: VendorAnswer) -> tuple[list[dict[str, Any]], str | None]:
+    """Rows (60 at most), and where the next ones are."""
     body = answer.json()
     data = body.get("d") if isinstance(body, dict) else None
     rows = data.get("results") if isinstance(data, dict) else data
     if answer.status != 200 or not isinstance(rows, list) or not rows:
         raise UnknownOutcome(f"{answer.url} answered {answer.status} without rows", status=answer.status)
-    return rows
+    return rows, data.get("__next") if isinstance(data, dict) else None
 
 
 def _client(secrets: Mapping[str, str]) -> dict[str, str]:
@@ -142,7 +161,19 @@ def _grant(answer: VendorAnswer, secrets: list[str]) -> Grant:
         raise RateLimited("the token endpoint answered 429", status=429, retry_after_s=retry_after_s(answer.headers))
     if answer.status >= 500 or answer.status not in (400, 401, 403):
         raise UnknownOutcome(f"the token endpoint answered {answer.status}", status=answer.status)
+    if _asked_too_often(answer, body):
+        words = "the token endpoint says that it was called too often today"
+        raise RateLimited(words, status=answer.status, retry_after_s=_TRY_AGAIN_S)
     raise _refusal(answer, body, pair, secrets)
+
+
+def _told(answer: VendorAnswer, body: Mapping[str, Any]) -> str:
+    return f"{body.get('error_description') or ''} {answer.headers.get('reason', '')}".lower()
+
+
+def _asked_too_often(answer: VendorAnswer, body: Mapping[str, Any]) -> bool:
+    told = _told(answer, body)
+    return _TOO_OFTEN in told and not any(mark in told for mark in _TOO_EARLY)
 
 
 def _refusal(answer: VendorAnswer, body: Mapping[str, Any], kept: Grant | None, secrets: list[str]) -> RenewalError:
@@ -151,7 +182,7 @@ def _refusal(answer: VendorAnswer, body: Mapping[str, Any], kept: Grant | None, 
     reason = answer.headers.get("reason", "")
     said = redact_text("; ".join(part for part in (error, described, reason) if part) or answer.text(120), secrets)
     words = f"Exact answered {answer.status}: {said}"
-    told = f"{described} {reason}".lower()
+    told = _told(answer, body)
     if any(mark in told for mark in _TOO_EARLY):
         return TooEarly(words, kept)
     if error == "invalid_grant" or "refresh token" in told:
