@@ -76,10 +76,11 @@ class Reminders:
         new = 0
         for row in await self._tokens.all():
             try:
-                rotating = auth_of((await self._connections(row.connection)).system).rotating
+                known = await self._connections(row.connection)
             except ConnectionPaused:
                 continue  # no longer configured
-            for connection, kind, payload in token_reminders(row, rotating=rotating):
+            rotating = auth_of(known.system).rotating
+            for connection, kind, payload in token_reminders(row, rotating=rotating, paused=known.paused):
                 new += await self._store.note(connection, kind, payload)
         return new
 

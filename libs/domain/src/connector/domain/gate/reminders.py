@@ -13,16 +13,16 @@ UNUSED_LIFE = timedelta(days=30)
 REMIND_BEFORE = timedelta(days=5)
 
 
-def token_reminders(row: TokenRow, *, rotating: bool) -> Iterator[tuple[ConnectionId, ReminderKind, dict[str, Any]]]:
-    """The reminders that one connection's token calls for now."""
-    if row.state in (TokenState.REAUTHORISE, TokenState.REFUSED) or row.paused is not None:
-        login = row.state is TokenState.REAUTHORISE
-        step = f"connector authorize {row.connection}" if login else "connector status"
-        reason = row.paused or row.reason or "no reason was given"
+def token_reminders(
+    row: TokenRow, *, rotating: bool, paused: str | None = None
+) -> Iterator[tuple[ConnectionId, ReminderKind, dict[str, Any]]]:
+    """The reminders that one connection calls for now; `paused` is the reason for which a person stopped it."""
+    reason = _stopped(row, paused)
+    if reason is not None:
         yield (
             row.connection,
             ReminderKind.CONNECTION_PAUSED,
-            {"connection": str(row.connection), "reason": reason, "next_step": step},
+            {"connection": str(row.connection), "reason": reason, "next_step": _next_step(row, paused)},
         )
     elif rotating and row.received_at is not None:
         age = row.now - row.received_at
@@ -37,3 +37,14 @@ def token_reminders(row: TokenRow, *, rotating: bool) -> Iterator[tuple[Connecti
                     "next_step": f"connector authorize {row.connection}",
                 },
             )
+
+
+def _stopped(row: TokenRow, paused: str | None) -> str | None:
+    refused = row.state in (TokenState.REAUTHORISE, TokenState.REFUSED)
+    return paused or row.paused or ((row.reason or "no reason was given") if refused else None)
+
+
+def _next_step(row: TokenRow, paused: str | None) -> str:
+    if paused:
+        return f"connector resume {row.connection}"
+    return f"connector authorize {row.connection}" if row.state is TokenState.REAUTHORISE else "connector status"
