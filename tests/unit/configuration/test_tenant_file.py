@@ -98,6 +98,29 @@ def test_loopback_http_needs_the_switch(file: Path) -> None:
         load(file)
 
 
+@pytest.mark.parametrize("secret", ["pässwörd", "two\nlines"])
+def test_a_secret_that_no_vendor_gives_is_refused_by_connection_and_name(
+    file: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("EXACT_WEBHOOK_SECRET", secret)
+    (mistake,) = refused(file)
+    assert "exact-nl: secret 'webhook_secret': env:EXACT_WEBHOOK_SECRET holds a character outside" in mistake
+    assert "Copy it again" in mistake
+    assert secret not in mistake
+
+
+@pytest.mark.parametrize(("secret", "told"), [("whsec_AAAA", "has 3 bytes"), ("whsec_!", "is not base64")])
+def test_a_reminders_secret_that_cannot_sign_is_refused_before_the_first_reminder(
+    file: Path, monkeypatch: pytest.MonkeyPatch, secret: str, told: str
+) -> None:
+    file.write_text(file.read_text() + "reminders: {url: 'https://hooks.example', secret: 'env:HOOK'}\n")
+    monkeypatch.setenv("HOOK", secret)
+    (mistake,) = refused(file)
+    assert told in mistake
+    assert "openssl rand" in mistake
+    assert secret not in mistake
+
+
 def test_what_is_no_yaml_is_told_with_its_line(file: Path) -> None:
     file.write_text("tenant: acme\nconnections: [unclosed\n")
     (mistake,) = refused(file)

@@ -332,11 +332,26 @@ def _secrets(entered: TenantFile, place: _Places) -> tuple[dict[tuple[str, str],
     mistakes: list[Mistake] = []
     for key, (at, reference) in references.items():
         value, fix = _resolved(reference)
-        if value:
-            secrets[key] = Secret(value)
+        secret = f"{key[0]}: secret {key[1]!r}: {reference}"
+        if not value:
+            mistakes.append(place.mistake(at, f"{secret} is not there or empty", fix))
+        elif not (value.isascii() and value.isprintable()):
+            what = f"{secret} holds a character outside printable ASCII, which no vendor gives"
+            mistakes.append(place.mistake(at, what, "Copy it again, without quotes and line breaks"))
         else:
-            mistakes.append(place.mistake(at, f"secret {key[1]!r}: {reference} is not there or empty", fix))
+            secrets[key] = Secret(value)
+    if (REMINDERS, "secret") in secrets:
+        mistakes += _receiver_mistakes(secrets[REMINDERS, "url"], secrets[REMINDERS, "secret"], place)
     return secrets, mistakes
+
+
+def _receiver_mistakes(url: Secret, secret: Secret, place: _Places) -> Iterator[Mistake]:
+    from connector.adapters.gate.reminders import BadWebhookSecret, Receiver
+
+    try:
+        Receiver(url.reveal(), secret.reveal())
+    except BadWebhookSecret as error:
+        yield place.mistake((REMINDERS, "secret"), str(error), "Give the receiver the same")
 
 
 def _resolved(reference: str) -> tuple[str | None, str]:
