@@ -34,6 +34,18 @@ async def test_a_missing_scope_names_itself(sandbox: Sandbox) -> None:
     )
     found = await ping(sandbox, token=narrow.token())
     assert "core.invoice.read" in (found["right to read invoices"].fix or "")
+    assert "core.invoice.write" in (found["right to write invoices"].fix or "")
+    assert "core.invoice.delete" in (found["right to void invoices"].fix or "")
+    assert "administrator" in (found["right to write suppliers"].fix or "")
+
+
+async def test_rights_to_write_are_tried_without_writing(sandbox: Sandbox) -> None:
+    before = {name: sandbox.store(name) for name in ("suppliers", "purchase_orders", "invoices", "lookup_values")}
+    found = await ping(sandbox)
+    tried = {name for name in found if name.startswith(("right to write", "right to void"))}
+    assert len(tried) == 5
+    assert all(found[name].passed for name in tried)
+    assert {name: sandbox.store(name) for name in before} == before
 
 
 async def test_a_custom_field_that_is_not_set_up_is_found_before_the_first_write(sandbox: Sandbox) -> None:

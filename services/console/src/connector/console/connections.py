@@ -8,18 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.adapters.http import request
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.runtime import Runtime
-from connector.adapters.systems import Check, room
+from connector.adapters.systems import Check, RoomParts, room
 from connector.console.output import Failed, Output, Refused, table
 from connector.console.session import JsonFlag, TenantOption, actor, command, find_connection, find_tenant, platform
 from connector.domain.identity import ConnectionId
-from connector.domain.ports.gate import GateError
 from connector.domain.ports.tokens import TokenState, token_key
 from connector.domain.vendor_error import VendorError
 
 app = typer.Typer()
 _LOGIN_WITHIN_S = 900
+_ADDRESS_ANSWERS_WITHIN_S = 10.0
+_POST_ONLY = 405
 
 
 @app.command()
@@ -45,10 +47,12 @@ async def authorize(
         before = (await tokens.read(known)).generation
         invitation = await run.authorisations().invite(known, run.settings.callback_address)
         link = f"{run.settings.public_base_url}/oauth/start/{invitation}"
+        registered = f"The app's registered redirect address has to be {run.settings.callback_address}"
         if no_wait:
-            output.result({"connection": str(known), "link": link}, [link])
+            redirect = {"redirect_uri": run.settings.callback_address}
+            output.result({"connection": str(known), "link": link, **redirect}, [link, registered])
             return
-        output.note(f"Open this link and log in; it is good once and for 15 minutes:\n{link}")
+        output.note(f"Open this link and log in; it is good once and for 15 minutes:\n{link}\n{registered}")
         if as_json:
             sys.stderr.write(f"{link}\n")
         if not no_browser:
@@ -71,7 +75,11 @@ async def _logged_in(run: Runtime, tokens: PostgresTokenStore, connection: Conne
                     return row.generation
                 await run.listener.wait(token_key(connection), 2.0)
     except TimeoutError:
-        raise Failed(f"Nobody logged in within 15 minutes. Run `connector authorize {connection}` again.") from None
+        raise Failed(
+            f"Nobody came back from the vendor within 15 minutes. Where its page showed an error, the app's client id, "
+            f"its region, or its redirect address, which has to be {run.settings.callback_address}, is not as "
+            f"registered. Run `connector authorize {connection}` again."
+        ) from None
 
 
 @app.command()
@@ -111,20 +119,34 @@ async def _checks(run: Runtime, connection: ConnectionId) -> Sequence[Check]:
     known = await run.connection(connection)
     if known.paused is not None:
         return [Check("paused", False, known.paused, f"connector resume {connection}")]
-    address = _public_address(run)
+    parts = await run.room_parts(known)
     try:
-        found = await room(known.system).ping(await run.room_parts(known))
-    except (GateError, VendorError) as error:
+        found = await room(known.system).ping(parts)
+    except VendorError as error:
         found = [Check("call", False, str(error), "See the message; then ping again")]
-    return [address, *found] if hasattr(room(known.system), "webhook") else list(found)
+    return [await _public_address(run, parts), *found] if hasattr(room(known.system), "webhook") else list(found)
 
 
-def _public_address(run: Runtime) -> Check:
-    address = run.settings.public_base_url
-    if address is None:
+async def _public_address(run: Runtime, parts: RoomParts) -> Check:
+    """Whether ingest answers where vendors deliver, asked for from here: it takes POST only, and says so."""
+    origin, address = run.settings.public_base_url, parts.webhook_address
+    if origin is None or address is None:
         detail = "PUBLIC_BASE_URL is not set: no webhooks arrive, sweeps find every change"
         return Check("webhooks", True, detail, "Set it to where vendors reach ingest")
-    return Check("webhooks", True, f"vendors reach ingest at {address}")
+    try:
+        answer = await request(run.http, "GET", address, deadline_s=_ADDRESS_ANSWERS_WITHIN_S, body_cap_bytes=65536)
+    except VendorError as error:
+        why = f"{origin} does not answer ({error.message.rpartition(': ')[2]})"
+        return Check("webhooks", False, why, "Mind its DNS, its certificate, and the way from there to ingest")
+    if answer.status == _POST_ONLY:
+        return Check("webhooks", True, f"ingest answers at {origin}")
+    if answer.status == 404 and b"no such endpoint" in answer.body:
+        if "webhook_secret" not in await run.vault.readable(parts.connection):
+            return Check("webhooks", True, "no webhook_secret is given: none are taken, sweeps find every change")
+        fix = "Run ingest on the database of DATABASE_URL; it takes up new connections within seconds"
+        return Check("webhooks", False, f"ingest at {origin} does not know this connection", fix)
+    fix = "Let PUBLIC_BASE_URL lead to ingest, and /webhooks and /oauth through to it"
+    return Check("webhooks", False, f"what answers {answer.status} at {origin} is not ingest", fix)
 
 
 @app.command()

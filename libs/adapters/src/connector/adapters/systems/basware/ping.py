@@ -1,19 +1,18 @@
 """Whether a connection to Basware works, by real calls, and what to do where it does not."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from connector.adapters.http import request
 from connector.adapters.http.headers import http_date_s
 from connector.adapters.systems import Check, RoomParts
+from connector.adapters.systems.checks import clock_check, gathered
 from connector.domain.identity import TrafficClass
-from connector.domain.ports.clock import Clock
 from connector.domain.vendor_error import VendorError
 
 from .client import BaswareClient
 from .documents import INVOICES, OFFERED, ORDERS, VENDORS
 from .settings import Settings
 
-_SKEW_AT_MOST_S = 60.0
 READS = {
     INVOICES: {"ProcessingStatus": OFFERED, "pageSize": "1"},
     ORDERS: {"orderStatus": "WaitingForExport", "pageSize": "1"},
@@ -25,12 +24,17 @@ READS = {
 
 
 async def ping(parts: RoomParts) -> Sequence[Check]:
-    """Token and scopes by real reads, Basware's signing keys, and the clocks. Raises GateError where no call may be
-    made."""
+    """Token and scopes by real reads, Basware's signing keys, and the clocks."""
+    return await gathered(_checks(parts))
+
+
+async def _checks(parts: RoomParts) -> AsyncIterator[Check]:
     settings: Settings = parts.settings
+    for check in await _keys(parts, settings):
+        yield check
     client = BaswareClient(settings, parts.connection, parts.gate, parts.http)
-    reads = [await _read(client, resource, query) for resource, query in READS.items()]
-    return [*reads, *await _keys(parts, settings)]
+    for resource, query in READS.items():
+        yield await _read(client, resource, query)
 
 
 async def _read(client: BaswareClient, resource: str, query: dict[str, str]) -> Check:
@@ -53,14 +57,5 @@ async def _keys(parts: RoomParts, settings: Settings) -> Sequence[Check]:
     good = [key for key in keys if key.get("alg") == "RS256"]
     return [
         Check("signing keys", bool(good), f"{len(good)} RS256", None if good else "Check base_url"),
-        _clock(answer.headers.get("date"), parts.stores["clock"]),
+        clock_check("Basware", http_date_s(answer.headers.get("date")), parts.stores["clock"]),
     ]
-
-
-def _clock(date: str | None, clock: Clock) -> Check:
-    theirs = http_date_s(date)
-    if theirs is None:
-        return Check("clock", True, "Basware told no time")
-    skew_s = clock.now().timestamp() - theirs
-    near = abs(skew_s) <= _SKEW_AT_MOST_S
-    return Check("clock", near, f"{skew_s:+.0f} s from Basware's", None if near else "Set this machine's clock (NTP)")

@@ -1,9 +1,10 @@
 """Whether a connection to Exact works, by real calls, and what to do where it does not."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from connector.adapters.http.headers import http_date_s
 from connector.adapters.systems import Check, RoomParts
+from connector.adapters.systems.checks import clock_check, gathered
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.clock import Clock
 from connector.domain.vendor_error import VendorError
@@ -12,21 +13,26 @@ from .client import ExactClient, Query
 from .fields import ACCOUNTS, ENTRIES, INVOICES, ORDERS
 from .settings import Settings
 
-_SKEW_AT_MOST_S = 60.0
-
 
 async def ping(parts: RoomParts) -> Sequence[Check]:
-    """Token, division, the company's currency, rights, and the clocks. Raises GateError where no call may be made."""
+    """Token, division, the company's currency, rights, and the clocks."""
+    return await gathered(_checks(parts))
+
+
+async def _checks(parts: RoomParts) -> AsyncIterator[Check]:
     settings: Settings = parts.settings
     client = ExactClient(settings, parts.connection, parts.gate, parts.http)
     try:
         me = await client.me(TrafficClass.LIVE)
     except VendorError as error:
-        return [Check("token", False, str(error), f"connector authorize {parts.connection}")]
-    checks = [Check("token", True, f"logged in as {me.get('UserName')}")]
-    checks += await _division(client, settings)
-    checks += [await _right(client, endpoint) for endpoint in _endpoints(settings)]
-    return [*checks, await _clock(client, settings, parts.stores["clock"])]
+        yield Check("token", False, str(error), f"connector authorize {parts.connection}")
+        return
+    yield Check("token", True, f"logged in as {me.get('UserName')}")
+    for check in await _division(client, settings):
+        yield check
+    for endpoint in _endpoints(settings):
+        yield await _right(client, endpoint)
+    yield await _clock(client, settings, parts.stores["clock"])
 
 
 def _endpoints(settings: Settings) -> Sequence[str]:
@@ -68,9 +74,4 @@ async def _clock(client: ExactClient, settings: Settings, clock: Clock) -> Check
         answer = await client.send("GET", "current/Me", url, TrafficClass.LIVE)
     except VendorError as error:
         return Check("clock", False, str(error), "See Exact's words")
-    theirs = http_date_s(answer.headers.get("date"))
-    if theirs is None:
-        return Check("clock", True, "Exact told no time")
-    skew_s = clock.now().timestamp() - theirs
-    near = abs(skew_s) <= _SKEW_AT_MOST_S
-    return Check("clock", near, f"{skew_s:+.0f} s from Exact's", None if near else "Set this machine's clock (NTP)")
+    return clock_check("Exact", http_date_s(answer.headers.get("date")), clock)
