@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import orjson
@@ -16,33 +15,9 @@ from connector.domain.identity import TrafficClass
 from connector.domain.ports.configuration import Connection
 from connector.domain.ports.gate import ConnectionPaused, EndpointDegraded, GateError
 from connector.domain.ports.tokens import TokenState
-from tests.integration.gate.world import VendorProcess, World, exact_connection, vendor_process, world, write_key_ring
+from tests.integration.gate.world import VendorProcess, World, divisions, exact_connection, world, write_key_ring
 
 ME = "/api/v1/current/Me?$select=CurrentDivision"
-
-
-@pytest.fixture
-def exact() -> Iterator[VendorProcess]:
-    with vendor_process("exact", token_life_s=3.0, refresh_not_before_ratio=0.95) as vendor:
-        yield vendor
-
-
-@pytest.fixture
-def connection(exact: VendorProcess, request: pytest.FixtureRequest) -> Connection:
-    name = request.node.name[:60].replace("_", "-").strip("-").lower()
-    return exact_connection(exact.base_url, exact.credentials["divisions"][0], name=name, call_deadline_s=2.0)
-
-
-@pytest.fixture
-async def here(exact: VendorProcess, connection: Connection, database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    async with world(database_url, write_key_ring(tmp_path), connection, refresh_deadline_s=1.0) as here:
-        client = {name: exact.credentials[name] for name in ("client_id", "client_secret")}
-        await here.vault.put(connection.id, client)
-        yield here
-
-
-def divisions(connection: Connection) -> str:
-    return f"/api/v1/{connection.settings.division}/system/Divisions?$select=Code"
 
 
 async def test_a_login_is_stored_and_its_chain_goes_on_by_itself(

@@ -98,6 +98,10 @@ def exact_connection(
     return Connection(ConnectionId("acme", name), "exact", settings)
 
 
+def divisions(connection: Connection) -> str:
+    return f"/api/v1/{connection.settings.division}/system/Divisions?$select=Code"
+
+
 def coupa_connection(vendor: VendorProcess, *, name: str = "coupa", scopes: tuple[str, ...] = ()) -> Connection:
     settings = CoupaSettings(base_url=vendor.base_url, scopes=scopes or tuple(vendor.credentials["scopes"]))
     return Connection(ConnectionId("acme", name), "coupa", settings)

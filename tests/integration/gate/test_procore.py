@@ -1,0 +1,73 @@
+"""The gate before Procore's sandbox: a service account's token renewed in time, and both windows held."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from connector.adapters.systems.procore.client import ProcoreClient
+from connector.adapters.systems.procore.settings import Settings
+from connector.domain.identity import ConnectionId, TrafficClass
+from connector.domain.ports.configuration import Connection
+from tests.integration.gate.world import VendorProcess, vendor_process, world, write_key_ring
+
+LIVE = TrafficClass.LIVE
+UNLIMITED = 1_000_000
+
+
+@asynccontextmanager
+async def client_of(
+    vendor: VendorProcess, database_url: str, folder: Path, name: str, **chosen: Any
+) -> AsyncIterator[ProcoreClient]:
+    given = {field: vendor.credentials[field] for field in ("login_url", "api_url", "company_id")}
+    settings = Settings.model_validate({"spike_calls": UNLIMITED, "calls_per_hour": UNLIMITED, **given, **chosen})
+    connection = Connection(ConnectionId("acme", name), "procore", settings)
+    async with world(database_url, write_key_ring(folder), connection) as here:
+        await here.vault.put(connection.id, {key: vendor.credentials[key] for key in ("client_id", "client_secret")})
+        yield ProcoreClient(settings, connection.id, here.gate, here.http)
+
+
+async def vendors(client: ProcoreClient) -> None:
+    await client.rows("v1.0/vendors", {"company_id": str(client.company_id)}, LIVE)
+
+
+def statuses(vendor: VendorProcess) -> list[int]:
+    return [call["status"] for call in vendor.calls() if call["path"].startswith("/rest/")]
+
+
+async def test_a_token_is_replaced_before_it_dies_and_no_call_is_refused(database_url: str, tmp_path: Path) -> None:
+    with vendor_process("procore", token_life_s=4, hour_limit=UNLIMITED, spike_limit=UNLIMITED) as vendor:
+        async with client_of(vendor, database_url, tmp_path, "procore-tokens") as client:
+            ends = time.monotonic() + 10
+            while time.monotonic() < ends:
+                await vendors(client)
+                await asyncio.sleep(0.05)
+        assert set(statuses(vendor)) == {200}
+        assert 3 <= sum(call["path"] == "/oauth/token" for call in vendor.calls()) <= 5
+
+
+async def test_the_spike_window_is_used_up_and_never_overrun(database_url: str, tmp_path: Path) -> None:
+    with vendor_process("procore", hour_limit=UNLIMITED, spike_limit=10, spike_window_s=2) as vendor:
+        chosen = {"spike_calls": 10, "spike_s": 2.0}
+        async with client_of(vendor, database_url, tmp_path, "procore-spike", **chosen) as client:
+            began = time.monotonic()
+            await asyncio.gather(*(vendors(client) for _ in range(40)))
+            took_s = time.monotonic() - began
+        assert statuses(vendor) == [200] * 40
+        assert took_s <= 40 / 9 * 2 * 1.3, "nine of its ten calls every two seconds"
+
+
+async def test_the_hours_limit_is_learned_from_the_answers_and_kept(database_url: str, tmp_path: Path) -> None:
+    with vendor_process("procore", hour_limit=30, spike_limit=UNLIMITED) as vendor:
+        async with client_of(vendor, database_url, tmp_path, "procore-hour", calls_per_hour=600) as client:
+            for _ in range(25):
+                await vendors(client)
+            rest = [asyncio.create_task(vendors(client)) for _ in range(20)]
+            await asyncio.wait(rest, timeout=5)
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+        assert set(statuses(vendor)) == {200}, "the app has 30 calls an hour, not the 600 of the settings"
+        assert 25 <= len(statuses(vendor)) <= 30
