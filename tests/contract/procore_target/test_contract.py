@@ -1,16 +1,18 @@
 """The contract of targets, held by Procore's commitments, direct costs and requisitions over HTTP."""
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from connector.adapters.http import vendor_http
+from connector.adapters.systems.procore.naming import COMMITMENTS, part_name, resource
 from connector.adapters.systems.procore.target import ProcoreTarget
 from connector.domain.documents.envelope import AnyRecord
-from connector.domain.identity import ConnectionId, Entity, EntityRef
+from connector.domain.documents.invoice import LinkStrength, OrderLink
+from connector.domain.identity import ConnectionId, Entity, EntityRef, TrafficClass
 from connector.domain.ports.target import Json, LinkedObject, Lookup, Rendered, RenderInput
 from tests.contract.coupa_target.coupa import OpenGate, record
 from tests.contract.procore_target.procore import (
@@ -47,6 +49,7 @@ class InPlace:
 
     lookup: Lookup
     vendor: str
+    orders: Mapping[str, LinkedObject]
 
     def mapping(self, table: str, key: str) -> str | None:
         return None
@@ -58,16 +61,19 @@ class InPlace:
         return self.lookup.reference(connection, kind, code) if connection == PROCORE else {"code": code}
 
     def link(self, ref: EntityRef) -> LinkedObject | None:
-        return LinkedObject(self.vendor, {}, "active") if ref.entity is Entity.SUPPLIER else self.lookup.link(ref)
+        if ref.entity is Entity.SUPPLIER:
+            return LinkedObject(self.vendor, {}, "active")
+        return self.orders.get(ref.native_id) or self.lookup.link(ref)
 
 
 class WithAllInPlace(ProcoreTarget):
     def __init__(self, vendor: str, *parts: Any) -> None:
         super().__init__(*parts)
         self._vendor = vendor
+        self.orders: dict[str, LinkedObject] = {}
 
     def render(self, wanted: RenderInput, lookup: Lookup) -> Rendered:
-        return super().render(wanted, InPlace(lookup, self._vendor))
+        return super().render(wanted, InPlace(lookup, self._vendor, self.orders))
 
 
 class ProcoreRoom:
@@ -76,7 +82,7 @@ class ProcoreRoom:
     entity: Entity
     model: str
 
-    def __init__(self, sandbox: Sandbox, target: ProcoreTarget, vendor: int) -> None:
+    def __init__(self, sandbox: Sandbox, target: WithAllInPlace, vendor: int) -> None:
         self.sandbox = sandbox
         self.target = target
         self.vendor = vendor
@@ -91,7 +97,9 @@ class ProcoreRoom:
         for skip, fault in enumerate(faults):
             if fault is not None:
                 before = sum(1 for earlier in faults[:skip] if earlier is None)
-                self.sandbox.fault(method="PATCH", path=f"/{self.collection}", skip=before, times=1, **FAULTS[fault])
+                self.sandbox.fault(
+                    method="PATCH|POST", path=f"/{self.collection}", skip=before, times=1, **FAULTS[fault]
+                )
 
     async def live_objects(self) -> int:
         return sum(made["status"] != "Closed" for made in self._made())
@@ -127,6 +135,36 @@ class InvoiceRoom(ProcoreRoom):
         return record(invoice(self.number, cost("1", f"{version}00.00")), self.number)
 
 
+class RequisitionRoom(ProcoreRoom):
+    """Invoices on an order of their own, which is committed already."""
+
+    collection, number_field, entity, model = "requisitions", "invoice_number", Entity.INVOICE, "A"
+    commitment: LinkedObject
+
+    @property
+    def order_id(self) -> str:
+        return f"order-{self.number}"
+
+    def document(self, version: int = 1) -> AnyRecord:
+        link = OrderLink(strength=LinkStrength.HEADER, order_id=self.order_id, order_number=self.number)
+        return record(invoice(self.number, cost("1", f"{version}0.00", order_link=link)), self.number)
+
+    async def commit(self) -> None:
+        project = self.sandbox.project("P-100")
+        made = self.sandbox.act(
+            "create_purchase_order", project_id=project, number=f"PO {self.number}", vendor_id=self.vendor,
+            status="Approved", lines=[{"flat_code": "01-100.M", "amount": "500.00"}],
+        )  # fmt: skip
+        shown = await self.target.read(resource(COMMITMENTS, project), [str(made["id"])], TrafficClass.LIVE)
+        found = shown[str(made["id"])]
+        self.commitment = LinkedObject(found.target_id, {}, found.status, found.extra)
+        self.target.orders[self.order_id] = LinkedObject("", {}, "", parts={part_name("P-100"): self.commitment})
+
+    async def make_foreign(self) -> None:
+        common = {"commitment_id": int(self.commitment.target_id), "status": "draft"}
+        self.sandbox.act("create_requisition", invoice_number=self.number, billing_date="2026-03-02", **common)
+
+
 @pytest.fixture(scope="module")
 def company() -> Any:
     with running_sandbox(hour_limit=1_000_000, spike_limit=1_000_000) as sandbox:
@@ -152,4 +190,18 @@ class TestDirectCosts(TargetContract):
     @pytest.fixture
     async def room(self, company: Sandbox) -> AsyncIterator[ProcoreRoom]:
         async for room in _room(InvoiceRoom, company):
+            yield room
+
+
+class TestRequisitions(TargetContract):
+    @pytest.fixture
+    async def room(self, company: Sandbox) -> AsyncIterator[ProcoreRoom]:
+        company.act(
+            "create_billing_period", project_id=company.project("P-100"), start_date="2026-03-01",
+            end_date="2026-03-31", due_date="2026-03-31", status="open",
+        )  # fmt: skip
+        async for room in _room(RequisitionRoom, company):
+            assert isinstance(room, RequisitionRoom)
+            await room.commit()
+            company.forget()
             yield room

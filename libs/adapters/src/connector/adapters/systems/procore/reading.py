@@ -7,7 +7,7 @@ from decimal import Decimal
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.target import Found, NaturalKey
 
-from . import direct_costs, vendors
+from . import direct_costs, requisitions, vendors
 from .client import ProcoreClient, Row
 from .commitments import found_commitment
 from .naming import COMMITMENTS, DECISIONS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
@@ -30,16 +30,12 @@ async def look_up(
             found |= await _look_up_vendors(client, group, traffic)
             continue
         collection, project_id = split(resource)
-        origins = [dict(key.fields)["origin_id"] for key in group]
-        if collection == DIRECT_COSTS:
-            found |= await _look_up_direct_costs(client, project_id, group, traffic)
-            continue
-        if collection == COMMITMENTS:
-            found |= await _look_up_commitments(client, project_id, group, traffic)
-            continue
-        shown = await read_requisitions(client, project_id, "origin_id", origins, traffic)
-        for key, origin in zip(group, origins, strict=True):
-            found[key] = [one for one in shown if one.stamp == origin]
+        look = {
+            COMMITMENTS: _look_up_commitments,
+            DIRECT_COSTS: _look_up_direct_costs,
+            REQUISITIONS: _look_up_requisitions,
+        }
+        found |= await look[collection](client, project_id, group, traffic)
     return found
 
 
@@ -109,6 +105,18 @@ async def _billed(
             if amount:
                 billed[str(item["line_item_id"])][str(row.get("origin_id") or row["id"])] = amount
     return billed
+
+
+async def _look_up_requisitions(
+    client: ProcoreClient, project_id: str, keys: Sequence[NaturalKey], traffic: TrafficClass
+) -> dict[NaturalKey, list[Found]]:
+    """By origin id, and by the number among those of the same commitment."""
+    fields = [dict(key.fields) for key in keys]
+    rows = await _requisition_rows(client, project_id, "origin_id", [of["origin_id"] for of in fields], traffic)
+    commitments = [of["commitment_id"] for of in fields if "commitment_id" in of]
+    rows += await _requisition_rows(client, project_id, "commitment_id", commitments, traffic)
+    seen = {row["id"]: row for row in rows}
+    return {key: requisitions.hits(key, list(seen.values()), project_id) for key in keys}
 
 
 async def read_requisitions(

@@ -52,12 +52,33 @@ def requisition(
     }
     return Part(
         name=part_name(place.number),
-        natural_key=NaturalKey(resource(REQUISITIONS, place.id), (("origin_id", origin),)),
+        natural_key=_key(place.id, origin, commitment.target_id, invoice.invoice_number),
         stamp=origin,
         wanted=wanted,
         measure=Measure(net=sum(amounts.values(), ZERO)),
         frozen={share.origin: rendering.frozen[share.origin] for share in shares},
     )
+
+
+def _key(project_id: int, origin: str, commitment_id: str, invoice_number: str | None) -> NaturalKey:
+    """A second requisition of one number on a commitment would bill it twice, so the number is looked for too."""
+    fields = [("origin_id", origin)]
+    if invoice_number:
+        fields += [("commitment_id", commitment_id), ("invoice_number", invoice_number)]
+    return NaturalKey(resource(REQUISITIONS, project_id), tuple(fields))
+
+
+def hits(key: NaturalKey, rows: Sequence[Json], project_id: str) -> list[Found]:
+    """The requisition with our origin id, else whatever has the invoice's number on its commitment."""
+    fields = dict(key.fields)
+    ours = [row for row in rows if row.get("origin_id") == fields["origin_id"]]
+    same = [
+        row
+        for row in rows
+        if row.get("invoice_number") == fields.get("invoice_number")
+        and str(row.get("commitment_id")) == fields.get("commitment_id")
+    ]
+    return [found_requisition(row, project_id) for row in ours or same]
 
 
 def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedObject) -> dict[str, Decimal] | None:
