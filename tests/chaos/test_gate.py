@@ -103,7 +103,7 @@ async def test_one_refresh_a_life_and_one_named_reauthorisation_a_lost_answer(
             }
             with herd(settings) as animals:
                 calm = asyncio.Lock()
-                harming = asyncio.create_task(harm_without_end(harm, animals, exact, drawn, calm))
+                harming = asyncio.create_task(harm_without_end(harm, animals, here, exact, drawn, calm))
                 logins = await live(here, exact, LIVES, calm)
                 harming.cancel()
                 await asyncio.gather(harming, return_exceptions=True)
@@ -111,6 +111,7 @@ async def test_one_refresh_a_life_and_one_named_reauthorisation_a_lost_answer(
             counters = exact.act("counters")
     told = f"{counters} {animals.seen} {row}"
     tokens = counters["tokens"]
+    print(f"{harm}: {LIVES} lives, {tokens['refreshes']} refreshes, {logins} named re-authorisations; {told}")
     assert tokens["too_early"] == 0, told
     assert counters["limit_reached"] == {}, told
     assert counters["most_parallel"] == 1, told
@@ -124,24 +125,29 @@ async def test_one_refresh_a_life_and_one_named_reauthorisation_a_lost_answer(
 
 
 async def harm_without_end(
-    harm: str, animals: Herd, exact: VendorProcess, drawn: random.Random, calm: asyncio.Lock
+    harm: str, animals: Herd, here: World, exact: VendorProcess, drawn: random.Random, calm: asyncio.Lock
 ) -> None:
     while True:
         await asyncio.sleep(drawn.uniform(0.2, 1.5))
         async with calm:
             if drawn.random() < 0.2:
-                exact.clear_faults()
-                exact.fault(
-                    path="/api/oauth2/token",
-                    method="POST",
-                    when=drawn.choice(["before", "after"]),
-                    action="drop",
-                    times=1,
-                )
+                await lose_an_answer(here, exact, drawn)
         if harm == "kill":
             animals.kill_one(drawn)
         else:
             await animals.stop_one(drawn, drawn.uniform(1.2, 3.0) * REFRESH_DEADLINE_S)
+
+
+async def lose_an_answer(here: World, exact: VendorProcess, drawn: random.Random) -> None:
+    """Of the next request for a token, or the request itself. Twice in a row at most: each time in a row the gate waits
+    longer for the next. The answer only where a token is good: the vendor counts what it answered to a spent one."""
+    (connection,) = here.configuration.snapshot.connections
+    row = await here.tokens.read(connection)
+    if row.attempts > 1:
+        return
+    when = drawn.choice(["before", "after"]) if row.state is TokenState.VALID else "before"
+    exact.clear_faults()
+    exact.fault(path="/api/oauth2/token", method="POST", when=when, action="drop", times=1)
 
 
 async def live(here: World, exact: VendorProcess, lives: int, calm: asyncio.Lock) -> int:
