@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from connector.adapters.parts.part import locked
 from connector.adapters.parts.start import Parts, start_parts
-from connector.adapters.postgres.engine import migrate
+from connector.adapters.postgres.migrating import migrate
 
 
 @dataclass(frozen=True)

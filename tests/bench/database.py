@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from connector.adapters.parts.database import LocalDatabase
-from connector.adapters.postgres.engine import migrate
+from connector.adapters.postgres.migrating import migrate
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from connector.adapters.kafka.admin import apply_topics
 from connector.adapters.kafka.settings import KafkaSettings
 from connector.adapters.parts.part import free_port
 from connector.adapters.parts.start import running_parts
-from connector.adapters.postgres.engine import migrate
+from connector.adapters.postgres.migrating import migrate
 from connector.adapters.systems import names
 from connector.console.processes import Processes, Spec, module
 from connector.console.services import new_key_ring

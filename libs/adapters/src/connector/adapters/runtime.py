@@ -173,7 +173,7 @@ class Runtime:
         """A readiness check."""
         try:
             async with self.engine.connect() as db:
-                await db.run_sync(check_schema, self.settings.database_url)
+                await db.run_sync(check_schema)
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         return None
@@ -196,7 +196,7 @@ async def runtime(service: str) -> AsyncIterator[Runtime]:
         database = engine(settings.database_url, pool_size=settings.connector_pool_size)
         stack.push_async_callback(database.dispose)
         async with database.connect() as db:
-            await db.run_sync(check_schema, settings.database_url)
+            await db.run_sync(check_schema)
         listener = await stack.enter_async_context(_listening(settings.database_url))
         configuration = PostgresConfiguration(database, listener)
         http = await stack.enter_async_context(vendor_http())

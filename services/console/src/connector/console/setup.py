@@ -7,7 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connector.adapters.kafka.admin import apply_topics, needed_acls
-from connector.adapters.postgres.engine import migrate as migrate_schema
+from connector.adapters.postgres.migrating import migrate as migrate_schema
 from connector.adapters.runtime import kafka_settings, runtime_settings
 from connector.adapters.systems import names
 from connector.adapters.vault import RotationProgress, rotate

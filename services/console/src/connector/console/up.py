@@ -16,7 +16,7 @@ import typer
 from connector.adapters.kafka.admin import apply_topics
 from connector.adapters.kafka.settings import KafkaSettings
 from connector.adapters.parts.start import running_parts
-from connector.adapters.postgres.engine import migrate
+from connector.adapters.postgres.migrating import migrate
 from connector.adapters.systems import names
 from connector.console.output import Exit, Output
 from connector.console.processes import STOP_WITHIN_S, Processes

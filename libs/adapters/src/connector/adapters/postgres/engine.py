@@ -1,17 +1,12 @@
-"""Engines, and the migration of the schema under a lock."""
+"""Engines, and whether the schema is this version's."""
 
 from importlib import resources
-from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-_MIGRATION_LOCK = 0x6D6C636F6E6E  # any constant; the same for all versions of the connector
+MIGRATIONS = resources.files("connector.adapters.postgres") / "migrations"
 
 
 class SchemaMismatch(Exception):
@@ -29,42 +24,17 @@ def engine(database_url: str, *, pool_size: int = 8) -> AsyncEngine:
     )
 
 
-def _config(database_url: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("connector.adapters.postgres") / "migrations"))
-    config.set_main_option("sqlalchemy.url", quote(sqlalchemy_url(database_url), safe=":/?&=@+-._~").replace("%", "%%"))
-    return config
+def expected_revision() -> str:
+    """The newest migration's: they are numbered, and named after their revisions."""
+    versions = (MIGRATIONS / "versions").iterdir()
+    return max(path.name for path in versions if path.name[:4].isdigit()).removesuffix(".py")
 
 
-def migrate(database_url: str) -> str:
-    """Bring the schema to this version's, one migrator at a time (advisory lock); return the revision."""
-    config = _config(database_url)
-    database = create_engine(sqlalchemy_url(database_url))
-    with database.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-        connection.commit()
-        try:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-        finally:
-            connection.rollback()
-            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
-            connection.commit()
-    database.dispose()
-    return expected_revision(database_url)
-
-
-def expected_revision(database_url: str) -> str:
-    head = ScriptDirectory.from_config(_config(database_url)).get_current_head()
-    assert head is not None
-    return head
-
-
-def check_schema(connection: Connection, database_url: str) -> None:
+def check_schema(connection: Connection) -> None:
     """Raise SchemaMismatch with the command to run, unless the schema is exactly this version's."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    wanted = expected_revision(database_url)
+    known = connection.execute(text("select to_regclass('alembic_version') is not null")).scalar_one()
+    found = connection.execute(text("select version_num from alembic_version")).scalar() if known else None
+    wanted = expected_revision()
     if found != wanted:
         raise SchemaMismatch(
             f"the database's schema is at {found or 'nothing'}, this version needs {wanted}: run `connector migrate`"

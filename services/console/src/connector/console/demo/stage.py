@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from connector.adapters.kafka.admin import apply_topics
 from connector.adapters.kafka.settings import KafkaSettings
 from connector.adapters.parts.start import Parts, running_parts
-from connector.adapters.postgres.engine import migrate
+from connector.adapters.postgres.migrating import migrate
 from connector.adapters.runtime import Runtime, runtime
 from connector.adapters.systems import names
 from connector.console.demo.flows import Connecting, DemoFlow
