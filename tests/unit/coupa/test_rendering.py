@@ -49,8 +49,17 @@ def test_a_net_that_no_price_gives_is_kept_as_a_residual_on_an_order_and_blocks_
     assert [finding.code for finding in made.findings] == ["line-net-not-reproducible"]
 
 
-def purchase_link(lines: dict[str, str]) -> LinkedObject:
-    return LinkedObject("601", lines, "issued")
+def purchase_link(lines: dict[str, str], state: str = "issued") -> LinkedObject:
+    return LinkedObject("601", lines, state)
+
+
+def test_an_invoice_waits_while_the_order_it_is_matched_with_is_a_draft_whatever_interrupted_its_steps() -> None:
+    links = Everything(orders={"o1": purchase_link({"l1": "7001"}, "draft")})
+    matched = invoice_line("1", "100.00", "0", quantity=10, **backed_by("o1", "l1"))
+    found = rendered(record(invoice("INV-1", matched), "1"), links).findings
+    assert [(finding.code, finding.missing) for finding in found] == [
+        ("order-not-issued-in-target", "link:acme/exact-nl/purchase-order/o1")
+    ]
 
 
 def test_an_items_new_account_does_not_recode_a_written_line_until_the_line_itself_changes() -> None:

@@ -301,6 +301,14 @@ def _backing(r: Rendering, line: InvoiceLine, net: Decimal, currency: str, field
                 field=f"{field}.order_link",
             )
         return {}
+    if order.state == purchase_orders.DRAFT:
+        r.find(
+            "order-not-issued-in-target",
+            f"Order {link.order_number or link.order_id} is a draft in Coupa, which takes no invoices for it.",
+            missing=link_key(ref),
+            fix=f"It goes on once the order is issued: see what holds up order {ref.key}.",
+            field=f"{field}.order_link",
+        )
     if order.extra.get("types", {}).get(link.line_id) == purchase_orders.AMOUNT_LINE:
         return {"order-line-id": order_line}
     own = None if line.price is None else line.price / (line.price_base or 1)

@@ -45,6 +45,7 @@ DESCRIPTION_LIMIT = 255
 QUANTITY_LINE, AMOUNT_LINE = "OrderQuantityLine", "OrderAmountLine"
 CANCELLED = frozenset(("cancelled", "canceled"))
 """Coupa's documents spell it both ways."""
+DRAFT = "draft"
 CLOSED = frozenset(("closed", "soft_closed"))
 SLACK = Decimal("0.05")
 """How far a line's invoices may stay below its part of the order's amount: each of them is rounded by itself."""
@@ -326,7 +327,7 @@ def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Setting
         return _change(part, now, body)
     if not now.projection["exported"]:
         return Plan(Verb.UPDATE, [_step(part, "mark-exported", now)])
-    if now.status == "draft":
+    if now.status == DRAFT:
         return Plan(Verb.UPDATE, [_step(part, "issue", now)])
     if part.wanted["state"] == "closed" and now.status not in CLOSED:
         closes = options.close_orders == "as-source" or has_all_invoices(now, part.wanted["invoiced"])
