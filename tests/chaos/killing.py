@@ -4,10 +4,11 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 
+from connector.adapters.parts.part import Part, PartsError
 from connector.console.demo.stage import Stage
 from connector.console.processes import Process, ProcessEnded
 from connector.console.services import service
@@ -33,6 +34,9 @@ NEVER_REPLACED = frozenset({"ingest"})
 """Its port belongs to it as long as it stands still."""
 LONGEST_OUTAGE_S = 8.0
 READY_WITHIN_S = 180.0
+ANSWERS_WITHIN_S = 60.0
+STARTS = 4
+"""How often a part may fail to start: on a busy machine a broker misses its own heartbeats for a while."""
 LOOK_S = 0.3
 
 
@@ -46,8 +50,8 @@ class Trouble:
         """By kind; a signal to a process that had just ended is none."""
         self._stopped: set[str] = set()
         self._under_way: list[asyncio.Task[None]] = []
-        self._parts = {"broker": asyncio.Lock(), "database": asyncio.Lock()}
-        self._client = httpx.AsyncClient(trust_env=False)
+        self._away: list[Part] = []
+        self._client = httpx.AsyncClient(trust_env=False, timeout=ANSWERS_WITHIN_S)
 
     @property
     def kills(self) -> int:
@@ -63,10 +67,10 @@ class Trouble:
             "stop": self._stop,
             "lose-answers": self._lose_answers,
             "outage": self._outage,
-            "kill-broker": lambda: self._part("broker", parts.kill_broker, parts.broker.start),
-            "restart-broker": lambda: self._part("broker", parts.restart_broker),
-            "kill-database": lambda: self._part("database", parts.kill_database, parts.database.start),
-            "restart-database": lambda: self._part("database", parts.restart_database),
+            "kill-broker": lambda: self._part(parts.broker, parts.broker.kill),
+            "restart-broker": lambda: self._part(parts.broker, parts.broker.stop),
+            "kill-database": lambda: self._part(parts.database, parts.database.kill),
+            "restart-database": lambda: self._part(parts.database, parts.database.stop),
         }
         if await makers[kind]():
             self.done[kind] += 1
@@ -122,20 +126,24 @@ class Trouble:
         await asyncio.sleep(seconds)
         await self._client.delete(f"{self._stage.addresses[system]['control_url']}/faults")
 
-    async def _part(self, which: str, *actions: Callable[[], None]) -> bool:
+    async def _part(self, part: Part, end: Callable[[], None]) -> bool:
         """Not beside other trouble of its kind: there is one broker and one database."""
-        if self._parts[which].locked():
+        if part in self._away:
             return False
-        await self._parts[which].acquire()
-        self._beside(self._carry_out(which, actions))
+        self._away.append(part)
+        self._beside(self._end_and_start(part, end))
         return True
 
-    async def _carry_out(self, which: str, actions: Sequence[Callable[[], None]]) -> None:
-        try:
-            for action in actions:
-                await asyncio.to_thread(action)
-        finally:
-            self._parts[which].release()
+    async def _end_and_start(self, part: Part, end: Callable[[], None]) -> None:
+        await asyncio.to_thread(end)
+        for attempt in range(1, STARTS + 1):
+            try:
+                await asyncio.to_thread(part.start)
+                break
+            except PartsError:
+                if attempt == STARTS:
+                    raise
+        self._away.remove(part)
 
     def _beside(self, work: Awaitable[None]) -> None:
         """What fails of it fails the run, at its end."""

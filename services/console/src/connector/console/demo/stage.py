@@ -33,7 +33,8 @@ from connector.sandbox.demo import SYSTEMS, ControlPort
 
 Say = Callable[[str], None]
 BUILD = Path("build")
-_SANDBOX_STARTS_WITHIN_S = 30.0
+_SANDBOX_STARTS_WITHIN_S = 60.0
+_SANDBOX_ANSWERS_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,10 @@ async def stage(flow: DemoFlow, *, seed: int, say: Say, build: Path = BUILD) -> 
             for name in flow.services:
                 processes.start(service(name, platform))
             addresses = {system: await _printed(processes, system) for system in SYSTEMS[flow.name]}
-            async with httpx.AsyncClient(trust_env=False) as client, runtime("console") as run:
+            async with (
+                httpx.AsyncClient(trust_env=False, timeout=_SANDBOX_ANSWERS_WITHIN_S) as client,
+                runtime("console") as run,
+            ):
                 sandboxes = {
                     system: ControlPort(client, printed["control_url"], printed["credentials"])
                     for system, printed in addresses.items()
