@@ -176,15 +176,14 @@ class _Places:
     def of_error(self, error: Any, prefix: Sequence[str | int]) -> Mistake:
         location = (*prefix, *error["loc"])
         name = ".".join(str(step) for step in location)
-        fixes = {
-            "extra_forbidden": "Remove it, or mend its spelling",
-            "missing": "Add it",
-        }
-        what = {"extra_forbidden": f"{name}: there is no such setting", "missing": f"{name} is missing"}
-        kind = error["type"]
-        return self.mistake(
-            location, what.get(kind, f"{name}: {error['msg'].lower()}"), fixes.get(kind, "Give a value of that kind")
-        )
+        match error["type"]:
+            case "extra_forbidden":
+                return self.mistake(location, f"{name}: there is no such setting", "Remove it, or mend its spelling")
+            case "missing":
+                return self.mistake(location, f"{name} is missing", "Add it")
+            case "value_error":  # a rule of ours, which says itself what to do
+                return self.mistake(location, f"{name}: {error['ctx']['error']}", "Then apply it again")
+        return self.mistake(location, f"{name}: {error['msg'].lower()}", "Give a value of that kind")
 
 
 def _mistakes(entered: TenantFile, place: _Places) -> Iterator[Mistake]:
