@@ -102,11 +102,16 @@ def test_loopback_http_needs_the_switch(file: Path) -> None:
 def test_a_secret_that_no_vendor_gives_is_refused_by_connection_and_name(
     file: Path, monkeypatch: pytest.MonkeyPatch, secret: str
 ) -> None:
-    monkeypatch.setenv("EXACT_WEBHOOK_SECRET", secret)
+    monkeypatch.setenv("EXACT_CLIENT_SECRET", secret)
     (mistake,) = refused(file)
-    assert "exact-nl: secret 'webhook_secret': env:EXACT_WEBHOOK_SECRET holds a character outside" in mistake
+    assert "exact-nl: secret 'client_secret': env:EXACT_CLIENT_SECRET holds a character outside" in mistake
     assert "Copy it again" in mistake
     assert secret not in mistake
+
+
+def test_a_webhook_secret_that_people_made_up_may_hold_any_letters(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXACT_WEBHOOK_SECRET", "pässwörd")
+    assert load(file, loopback_http=True).secrets["exact-nl", "webhook_secret"].reveal() == "pässwörd"
 
 
 @pytest.mark.parametrize(("secret", "told"), [("whsec_AAAA", "has 3 bytes"), ("whsec_!", "is not base64")])
