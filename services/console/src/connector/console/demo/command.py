@@ -142,8 +142,8 @@ def _lines(played: Played) -> list[Any]:
         rows = [(one.entity, one.number, one.what, one.source, one.target) for one in comparison.differences]
         lines.append(table("Differences", ["documents", "number", "what", "source", "target"], rows))
     if played.lost_answers:
-        rows = list(played.lost_answers.items())
-        lines.append(table("Writes that were carried out and whose answer got lost", ["request", "times"], rows))
+        lost = list(played.lost_answers.items())
+        lines.append(table("Writes that were carried out and whose answer got lost", ["request", "times"], lost))
     latency = played.latency_ms
     lines.append(
         f"documents per call {played.documents_per_call}; changes that no webhook told of and sweeps found: "

@@ -90,9 +90,11 @@ async def play(
             await _do(on, step, progress)
             if step.corrects:
                 await _correct(on, told, connecting, progress)
+        calm = disturbing.done()
         await _settle(on, progress)
         await _disturbed(disturbing)
-        await _settle(on, progress)
+        if not calm:
+            await _settle(on, progress)
         played = await _report(on, told, time.monotonic() - began)
         played.comparison.differences.extend(early)
         await afterwards(on)
@@ -116,7 +118,8 @@ async def _rehearse(on: Stage, told: Story, connecting: Connecting, progress: Pr
     await _settle(on, progress)
     for step in told.rehearsal:
         await _do(on, step, progress)
-    await _settle(on, progress)
+    if told.rehearsal:
+        await _settle(on, progress)
     for entity, states in (await watching.counted(on)).items():
         progress.say(f"dry run: {entity}: " + ", ".join(f"{count} {state}" for state, count in states.items()))
     names = flow_names(connecting)

@@ -106,7 +106,7 @@ class ExactProcore:
         return [
             Step("orders and invoices on them", self._first_half),
             Step("changes of what is in Procore already", documents.changes, settled=True),
-            Step("the forgotten account is mapped", self._mapped, settled=True, corrects=True),
+            Step("the forgotten account is mapped", self._mapped, corrects=True),
             Step("second half: orders and invoices", self._second_half),
             Step("end: cancellations and deletions", documents.endings, settled=True),
         ]
