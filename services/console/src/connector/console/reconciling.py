@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -47,7 +48,7 @@ async def reconcile_flow(
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
         output.result(None, [text.getvalue().rstrip("\n")])
     else:
-        unplaced = [(one.document, one.number, f"{one.amount:f}", one.reason) for one in found.unplaced]
+        unplaced = [(one.document, one.number, _shown(one.amount), one.reason) for one in found.unplaced]
         value = {
             "agree": not found.differences,
             "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
@@ -64,4 +65,10 @@ async def reconcile_flow(
 def _rows(found: Reconciliation) -> Iterator[tuple[str, ...]]:
     for row in found.rows:
         figures = (row.source.committed, row.target.committed, row.source.invoiced, row.target.invoiced)
-        yield row.place.project, row.place.code, *(f"{amount:f}" for amount in figures), "yes" if row.agrees else "no"
+        yield row.place.project, row.place.code, *map(_shown, figures), "yes" if row.agrees else "no"
+
+
+def _shown(amount: Decimal) -> str:
+    """Equal amounts look equal: in cents, unless there is more behind them."""
+    in_cents = amount.quantize(Decimal("0.01"))
+    return f"{in_cents if in_cents == amount else amount.normalize():f}"
