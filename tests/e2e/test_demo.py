@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from connector.console.demo.play import Hook, Played, play
 from connector.console.demo.stage import Stage
 from connector.sandbox.demo import Size
 
-pytestmark = [pytest.mark.slow, pytest.mark.ci]
+pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.usefixtures("own_parts")]
 
 SEED = 7
 SESSION_S = 11.0
@@ -65,15 +63,6 @@ def outcome(played: Played) -> dict[str, Any]:
     """What must not depend on who was killed when."""
     report = played.as_json()
     return {name: report[name] for name in ("documents", "totals", "differences", "doubled", "blocked_reasons")}
-
-
-@pytest.fixture(autouse=True)
-def _own_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The demo starts what it needs by itself, in a folder of its own."""
-    for name in list(os.environ):
-        if name.startswith("CONNECTOR_") and name not in ("CONNECTOR_PARTS", "CONNECTOR_CACHE"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 async def played(**hooks: Hook) -> Played:
