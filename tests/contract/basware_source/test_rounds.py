@@ -14,6 +14,7 @@ from connector.adapters.clock import SystemClock
 from connector.adapters.http import vendor_http
 from connector.adapters.memory.answers import MemoryAnswers
 from connector.adapters.memory.epochs import MemoryEpochs
+from connector.adapters.memory.source_keys import MemorySourceKeys, ReadState
 from connector.adapters.systems.basware.responses import BaswareResponder
 from connector.domain.documents.envelope import AnyRecord
 from connector.domain.identity import Entity, TrafficClass
@@ -80,6 +81,7 @@ async def both(room: Room, division: exact.Sandbox) -> AsyncIterator[Both]:
                 holder="test",
                 responder=BaswareResponder(BASWARE, room.sandbox.settings(), gate, http, clock),
                 answers=answers,
+                keys=MemorySourceKeys(ReadState(), desk.tables.now, asyncio.sleep, desk.tables.require_epoch),
                 epochs=MemoryEpochs(desk.tables),
                 clock=clock,
                 randomness=random.Random(1),

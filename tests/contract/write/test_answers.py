@@ -9,6 +9,7 @@ from connector.domain.ports.answers import DueAnswer, Told
 from connector.domain.ports.dispatch import Feedback
 from connector.domain.ports.epochs import EpochLost, Hold
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
+from connector.domain.ports.target import NotSent
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import State
 from tests.write import FLOW, SOURCE, TARGET
@@ -51,6 +52,40 @@ async def test_a_round_has_one_verdict_the_first(stores: Stores) -> None:
     hold = await told(stores, round=1, verdict=State.SYNCED, changes=2)
     answers = {answer.round: answer.verdict for answer in await due(stores, hold)}
     assert answers == {0: State.REJECTED, 1: State.SYNCED}
+
+
+async def test_a_verdict_that_has_not_left_gives_way_to_a_newer_one_and_no_refusal_does(stores: Stores) -> None:
+    await told(stores, verdict=State.SYNCED)
+    await told(stores, verdict=State.REJECTED, changes=1)
+    hold = await told(stores, verdict=State.SYNCED, changes=2)
+    assert [answer.verdict for answer in await due(stores, hold)] == [State.REJECTED]
+
+
+async def test_an_answer_leaves_only_while_its_verdict_stands_and_is_final_from_then_on(stores: Stores) -> None:
+    hold = await told(stores, verdict=State.SYNCED)
+    (answer,) = await due(stores, hold)
+    await stores.rows.upsert([desired("1", read=5, content="newer")])
+    with pytest.raises(NotSent):
+        await stores.answers.open_call(hold, answer, 30.0)
+    writing = await hold_of(stores)
+    (row,) = await claim(stores, writing)
+    assert row.verdicts[0].verdict is State.SYNCED
+    assert not row.verdicts[0].left
+    booked = Feedback(SOURCE, 0, State.SYNCED, [], {"entry": {"id": "T2", "number": "8"}})
+    await judge(stores, writing, row, State.SYNCED, feedback=booked)
+    with pytest.raises(NotSent):
+        await stores.answers.open_call(hold, answer, 30.0)
+    (answer,) = await due(stores, hold)
+    assert answer.target["entry"]["number"] == "8"
+    await stores.answers.open_call(hold, answer, 30.0)
+    await stores.rows.upsert([desired("1", read=6, content="newest")])
+    (row,) = await claim(stores, writing)
+    assert row.verdicts[0].left
+    await judge(stores, writing, row, State.REJECTED, feedback=Feedback(SOURCE, 0, State.REJECTED, [REASON], {}))
+    await stores.answers.settle(hold, answer, Told(0.0))
+    (again,) = await due(stores, hold)
+    assert (again.verdict, again.target) == (State.SYNCED, answer.target)
+    await stores.answers.open_call(hold, again, 30.0)
 
 
 async def test_what_is_under_way_keeps_its_deadline_until_its_fate_is_known(stores: Stores) -> None:

@@ -27,11 +27,21 @@ def test_a_name_is_the_same_for_a_repeat_and_another_for_a_new_round_or_after_a_
 
 def test_a_refusal_tells_whole_reasons_and_how_many_are_left_out() -> None:
     reasons = [Reason(code=f"c{n}", message=f"Exact has no cost center number {n:03d} " + "x" * 60) for n in range(5)]
-    message = refused(reasons)
+    message = refused(reasons, {})
     assert len(message) <= 250
     assert message.endswith("(and 3 more)")
 
 
 def test_one_reason_that_is_too_long_is_cut_visibly() -> None:
-    message = refused([Reason(code="c", message="y" * 400)])
+    message = refused([Reason(code="c", message="y" * 400)], {})
     assert (len(message), message[-1]) == (250, "…")
+
+
+def test_a_refusal_says_what_stays_booked_of_an_earlier_offer() -> None:
+    entry = {"number": "26070001"}
+    assert refused([Reason(code="c", message="No.")], entry) == "No. Entry 26070001 stays as it is."
+    long = refused([Reason(code="c", message="y" * 400)], entry)
+    assert len(long) == 250
+    assert long.endswith("… Entry 26070001 stays as it is.")
+    gone = Reason(code="refused-in-target", message="Entry 26070001 was deleted in Exact.")
+    assert refused([gone], entry) == gone.message

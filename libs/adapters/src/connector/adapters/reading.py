@@ -70,7 +70,7 @@ async def _read(run: Runtime, kafka: Log, keys: PostgresSourceKeys, connection: 
         await _to_the_end(asyncio.ensure_future(kafka.produce(messages)))
 
     async with asyncio.TaskGroup() as tasks:
-        answering = await _answering(run, connection, tasks)
+        answering = await _answering(run, keys, connection, tasks)
         if answering is not None:
             tasks.create_task(answering.run(), name=f"answer {connection.id}")
         await Reading(
@@ -86,7 +86,9 @@ async def _read(run: Runtime, kafka: Log, keys: PostgresSourceKeys, connection: 
         ).run()
 
 
-async def _answering(run: Runtime, connection: Connection, tasks: asyncio.TaskGroup) -> Answering | None:
+async def _answering(
+    run: Runtime, keys: PostgresSourceKeys, connection: Connection, tasks: asyncio.TaskGroup
+) -> Answering | None:
     """Who tells the source what became of its documents, where it wants to be told."""
     responder = getattr(room(connection.system), "responder", None)
     if responder is None:
@@ -96,6 +98,7 @@ async def _answering(run: Runtime, connection: Connection, tasks: asyncio.TaskGr
         holder=run.holder,
         responder=responder(await run.room_parts(connection)),
         answers=PostgresAnswers(run.engine, run.listener),
+        keys=keys,
         epochs=PostgresEpochs(run.engine),
         clock=run.clock,
         randomness=run.randomness,

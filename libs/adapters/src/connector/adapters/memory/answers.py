@@ -1,49 +1,34 @@
 """`Answers` in memory."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from connector.domain.identity import ConnectionId, EntityRef, RowRef
 from connector.domain.ports.answers import DueAnswer, Told, story
 from connector.domain.ports.epochs import Hold
+from connector.domain.ports.target import NotSent
 
 from .tables import MemoryTables
-
-
-@dataclass(slots=True)
-class _State:
-    due: datetime | None
-    attempts: int = 0
-    refused: int = 0
-    request_id: str | None = None
-    not_after: datetime | None = None
-    ended: str | None = None
-    detail: str = ""
 
 
 class MemoryAnswers:
     def __init__(self, tables: MemoryTables) -> None:
         self._tables = tables
-        self._states: dict[tuple[EntityRef, int], _State] = {}
 
     def ended(self, ref: EntityRef, round: int) -> str | None:
-        state = self._states.get((ref, round))
+        state = self._tables.answers.get((ref, round))
         return None if state is None else state.ended
 
     def answered(self, connection: ConnectionId, native_id: str, round: int) -> bool:
         """Whether an invoice's round is over, for who looks for stuck ones."""
         return any(
             ref.connection == connection and ref.native_id == native_id and number == round and state.ended is not None
-            for (ref, number), state in self._states.items()
+            for (ref, number), state in self._tables.answers.items()
         )
-
-    def _state(self, key: tuple[EntityRef, int]) -> _State:
-        return self._states.setdefault(key, _State(self._tables.now()))
 
     async def claim(self, hold: Hold, limit: int, exclude: Collection[tuple[EntityRef, int]]) -> Sequence[DueAnswer]:
         self._tables.require(hold)
-        states = {key: self._state(key) for key in self._tables.feedback}
+        states = {key: self._tables.answer(key) for key in self._tables.feedback}
         now = self._tables.now()
         due: list[tuple[datetime, DueAnswer]] = []
         for key, state in states.items():
@@ -71,7 +56,7 @@ class MemoryAnswers:
         due = [
             state.due
             for key in self._tables.feedback
-            if key[0].connection == hold.connection and (state := self._state(key)).due is not None
+            if key[0].connection == hold.connection and (state := self._tables.answer(key)).due is not None
         ]
         return (min(when for when in due if when is not None) - now).total_seconds() if due else None
 
@@ -80,11 +65,17 @@ class MemoryAnswers:
 
     async def open_call(self, hold: Hold, answer: DueAnswer, deadline_s: float) -> None:
         self._tables.require(hold)
-        self._state(answer.key).not_after = self._tables.in_s(deadline_s)
+        feedback = self._tables.feedback[answer.key]
+        row = self._tables.rows.get(RowRef(answer.flow, answer.ref.entity, answer.ref.native_id))
+        same = (feedback.verdict, feedback.target) == (answer.verdict, answer.target)
+        state = self._tables.answer(answer.key)
+        if not state.opened and not (same and (row is None or row.state is answer.verdict)):
+            raise NotSent("the verdict is, or may become, another one")
+        state.not_after, state.opened = self._tables.in_s(deadline_s), True
 
     async def settle(self, hold: Hold, answer: DueAnswer, told: Told) -> None:
         self._tables.require(hold)
-        state = self._state(answer.key)
+        state = self._tables.answer(answer.key)
         state.due = None if told.due_in_s is None else self._tables.in_s(told.due_in_s)
         state.attempts, state.refused, state.request_id = told.attempts, told.refused, told.request_id
         state.ended, state.detail = told.ended, told.detail

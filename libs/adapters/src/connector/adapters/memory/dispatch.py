@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from connector.domain.identity import ConnectionId, EntityRef, FlowId, RowRef, TrafficClass
+from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, RowRef, TrafficClass
 from connector.domain.ports.dispatch import (
     Closed,
     DueRow,
@@ -16,6 +16,7 @@ from connector.domain.ports.dispatch import (
     Settlement,
     Standing,
     StoredObject,
+    Verdict,
     linked,
 )
 from connector.domain.ports.epochs import Hold
@@ -26,6 +27,8 @@ from connector.domain.sync.states import Cause, State, move
 from .tables import CallItem, MemoryTables, Row
 
 _CLASSES = (TrafficClass.LIVE, TrafficClass.CATCH_UP, TrafficClass.BACKFILL)
+_LINKED_TO = (Entity.SUPPLIER, Entity.REFERENCE)
+"""These link to no document."""
 
 
 class MemoryDispatch:
@@ -84,6 +87,11 @@ class MemoryDispatch:
                 for item in self._tables.items.get(desired.row, ())
                 if item.unresolved
             ],
+            verdicts={
+                number: Verdict(feedback.verdict, feedback.reasons, self._tables.answer((ref, number)).left)
+                for (ref, number), feedback in self._tables.feedback.items()
+                if ref == row.source_ref
+            },
             traceparent=desired.traceparent,
         )
 
@@ -179,10 +187,7 @@ class MemoryDispatch:
         if judgement.state is State.SYNCED:
             row.synced_at, row.released, row.cause = tables.now(), False, Cause.SOURCE
         if judgement.feedback is not None:
-            key = (due.ref, judgement.feedback.round)
-            tables.feedback.setdefault(key, judgement.feedback)
-            tables.feedback_flows.setdefault(key, ref.flow)
-            tables.bell.ring(f"answer/{judgement.feedback.source}")
+            tables.tell(due.ref, ref.flow, judgement.feedback)
         for wait in judgement.waits:
             tables.waits[ref.flow.tenant, wait.key][ref] = wait.version
         for wait in judgement.waits:
@@ -198,6 +203,10 @@ class MemoryDispatch:
             if objects:
                 found[ref] = linked(objects)
         return found
+
+    async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:
+        rows = [row for row in self._tables.rows.values() if row.desired.target == hold.connection]
+        return {ref for ref in refs if any(_needs(row, ref) for row in rows)}
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
         prefix = f"reference:{hold.connection}/"
@@ -269,3 +278,11 @@ class MemoryDispatch:
 
 def _for(row: Row, code: str) -> bool:
     return any(reason.code == code for reason in row.reasons)
+
+
+def _needs(row: Row, ref: EntityRef) -> bool:
+    """Whether it is still to be written and links to the document, or may."""
+    if row.state in (State.SYNCED, State.EXCLUDED, State.REJECTED):
+        return False
+    unknown = row.state is State.DUE and not row.inputs and row.desired.row.entity not in _LINKED_TO
+    return f"link:{ref.key}" in row.inputs or (unknown and row.desired.source == ref.connection)

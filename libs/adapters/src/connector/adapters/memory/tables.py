@@ -64,6 +64,24 @@ class Holder:
     expires_at: datetime
 
 
+@dataclass(slots=True)
+class AnswerState:
+    """How far telling one verdict is."""
+
+    due: datetime | None
+    attempts: int = 0
+    refused: int = 0
+    request_id: str | None = None
+    not_after: datetime | None = None
+    opened: bool = False
+    ended: str | None = None
+    detail: str = ""
+
+    @property
+    def left(self) -> bool:
+        return self.opened or self.ended is not None
+
+
 ObjectKey = tuple[ConnectionId, EntityRef]
 """Target connection and source document: links are not per flow."""
 
@@ -85,6 +103,7 @@ class MemoryTables:
         self.references: dict[ReferenceKey, ReferenceEntry] = {}
         self.feedback: dict[tuple[EntityRef, int], Feedback] = {}
         self.feedback_flows: dict[tuple[EntityRef, int], FlowId] = {}
+        self.answers: dict[tuple[EntityRef, int], AnswerState] = {}
         self.audit: defaultdict[RowRef, list[StoryLine]] = defaultdict(list)
 
     def require_epoch(self, connection: ConnectionId, role: Role, epoch: int) -> None:
@@ -108,6 +127,20 @@ class MemoryTables:
         found.state = move(found.state, State.DUE)
         found.due = found.state_since = self.now()
         self.ring(found.desired.target)
+
+    def tell(self, document: EntityRef, flow: FlowId, feedback: Feedback) -> None:
+        """Keep a verdict for the source: the first of its round, or instead of one that has not left; none instead of a
+        refusal."""
+        key = (document, feedback.round)
+        before = self.feedback.get(key)
+        if before is not None and (before.verdict is State.REJECTED or self.answer(key).left):
+            return
+        self.feedback[key], self.feedback_flows[key] = feedback, flow
+        self.answer(key).due = self.now()
+        self.bell.ring(f"answer/{feedback.source}")
+
+    def answer(self, key: tuple[EntityRef, int]) -> AnswerState:
+        return self.answers.setdefault(key, AnswerState(self.now()))
 
     def ring(self, target: ConnectionId) -> None:
         self.bell.ring(f"write/{target}")

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId
 from connector.domain.ports.answers import DueAnswer, Told, story
 from connector.domain.ports.epochs import Hold
+from connector.domain.ports.target import NotSent
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import State
 
@@ -33,9 +34,16 @@ _NEXT_DUE = text(
 )
 _OPEN = text(
     """
-    update feedback set not_after = clock_timestamp() + make_interval(secs => :deadline)
+    update feedback
+       set not_after = clock_timestamp() + make_interval(secs => :deadline),
+           opened_at = coalesce(opened_at, clock_timestamp())
      where tenant = :tenant and source_connection = :connection and entity = :entity and native_id = :native_id
        and round = :round
+       and (opened_at is not null or (
+            verdict = :verdict and target = cast(:target as jsonb)
+            and not exists (select from desired
+                             where tenant = :tenant and flow = :flow and entity = :entity and native_id = :native_id
+                               and state <> :verdict)))
     """
 )
 _SETTLE = text(
@@ -81,7 +89,13 @@ class PostgresAnswers:
     async def open_call(self, hold: Hold, answer: DueAnswer, deadline_s: float) -> None:
         async with self._engine.begin() as db:
             await require_epoch(db, hold.connection, hold.role, hold.epoch)
-            await db.execute(_OPEN, _at(answer) | {"deadline": deadline_s})
+            seen = {
+                "flow": answer.flow.flow,
+                "verdict": str(answer.verdict),
+                "target": json.dumps(answer.target),
+            }
+            if not (await db.execute(_OPEN, _at(answer) | seen | {"deadline": deadline_s})).rowcount:
+                raise NotSent("the verdict is, or may become, another one")
 
     async def settle(self, hold: Hold, answer: DueAnswer, told: Told) -> None:
         async with self._engine.begin() as db:

@@ -11,10 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId, Revision, Role, RowRef, TrafficClass
-from connector.domain.ports.dispatch import DueRow, Event, Intent, OpenCall, Settlement, Standing, StoredObject, linked
+from connector.domain.ports.dispatch import (
+    DueRow,
+    Event,
+    Intent,
+    OpenCall,
+    Settlement,
+    Standing,
+    StoredObject,
+    Verdict,
+    linked,
+)
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import LinkedObject, NaturalKey, TargetObject
+from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
 
 from .columns import array_of, run
@@ -67,6 +78,37 @@ _OPEN_CALLS = text(
       join call_item i using (tenant, flow, entity, native_id)
       join call c using (tenant, call_id)
      where i.outcome is null or i.outcome = 'unknown'
+    """
+)
+
+_VERDICTS = text(
+    """
+    select f.source_connection, f.entity, f.native_id, f.round, f.verdict, f.reasons,
+           f.opened_at is not null or f.ended is not null as has_left
+      from feedback f
+      join (select distinct * from unnest(cast(:sources as text[]), cast(:entities as text[]), cast(:ids as text[])))
+           as g(source_connection, entity, native_id) using (source_connection, entity, native_id)
+     where f.tenant = :tenant
+    """
+)
+
+_NEEDED = text(
+    """
+    select g.source_connection, g.entity, g.native_id
+      from unnest(cast(:sources as text[]), cast(:entities as text[]), cast(:ids as text[]), cast(:keys as text[]))
+           as g(source_connection, entity, native_id, key)
+     where exists (
+        select from rendering r join desired d using (tenant, flow, entity, native_id)
+         where r.tenant = :tenant and r.keys @> array[g.key] and d.target_connection = :connection
+           and d.state not in ('synced', 'excluded', 'rejected'))
+        or exists (
+        select from desired d
+         where d.tenant = :tenant and d.target_connection = :connection and d.due is not null
+           and d.source_connection = g.source_connection and d.state = 'due'
+           and d.entity not in ('supplier', 'reference')
+           and not exists (select from rendering r
+                            where (r.tenant, r.flow, r.entity, r.native_id)
+                                = (d.tenant, d.flow, d.entity, d.native_id)))
     """
 )
 
@@ -160,8 +202,9 @@ class PostgresDispatch:
             refs = [EntityRef(_connection(row), Entity(row.entity), row.native_id) for row in rows]
             objects = await _objects(db, hold.connection, refs)
             calls = await _open_calls(db, [_row_ref(row) for row in rows])
+            verdicts = await _verdicts(db, hold.connection, refs)
             return [
-                _due_row(row, objects.get(ref, {}), calls.get(_row_ref(row), []))
+                _due_row(row, objects.get(ref, {}), calls.get(_row_ref(row), []), verdicts.get(ref, {}))
                 for row, ref in zip(rows, refs, strict=True)
             ]
 
@@ -214,6 +257,21 @@ class PostgresDispatch:
         async with self._engine.begin() as db:
             found = await _objects(db, target, refs)
         return {ref: linked(parts) for ref, parts in found.items()}
+
+    async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:
+        given = _at(hold.connection) | {
+            "sources": [ref.connection.connection for ref in refs],
+            "entities": [str(ref.entity) for ref in refs],
+            "ids": [ref.native_id for ref in refs],
+            "keys": [f"link:{ref.key}" for ref in refs],
+        }
+        async with self._engine.begin() as db:
+            rows = await db.execute(_NEEDED, given)
+            tenant = hold.connection.tenant
+            return {
+                EntityRef(_connection_id(tenant, row.source_connection), Entity(row.entity), row.native_id)
+                for row in rows
+            }
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
         prefix = f"reference:{hold.connection}/"
@@ -273,15 +331,29 @@ async def _objects(
     db: AsyncConnection, target: ConnectionId, refs: Collection[EntityRef]
 ) -> Mapping[EntityRef, dict[str, StoredObject]]:
     found: defaultdict[EntityRef, dict[str, StoredObject]] = defaultdict(dict)
-    given = _at(target) | {
+    for row in await db.execute(_OBJECTS, _at(target) | _ref_columns(refs)):
+        ref = EntityRef(_connection(row), Entity(row.entity), row.native_id)
+        found[ref][row.part] = stored_object(row)
+    return found
+
+
+async def _verdicts(
+    db: AsyncConnection, target: ConnectionId, refs: Collection[EntityRef]
+) -> Mapping[EntityRef, dict[int, Verdict]]:
+    found: defaultdict[EntityRef, dict[int, Verdict]] = defaultdict(dict)
+    for row in await db.execute(_VERDICTS, {"tenant": target.tenant} | _ref_columns(refs)):
+        ref = EntityRef(_connection_id(target.tenant, row.source_connection), Entity(row.entity), row.native_id)
+        reasons = [Reason.model_validate(reason) for reason in row.reasons]
+        found[ref][row.round] = Verdict(State(row.verdict), reasons, row.has_left)
+    return found
+
+
+def _ref_columns(refs: Collection[EntityRef]) -> dict[str, object]:
+    return {
         "sources": [ref.connection.connection for ref in refs],
         "entities": [str(ref.entity) for ref in refs],
         "ids": [ref.native_id for ref in refs],
     }
-    for row in await db.execute(_OBJECTS, given):
-        ref = EntityRef(_connection(row), Entity(row.entity), row.native_id)
-        found[ref][row.part] = stored_object(row)
-    return found
 
 
 async def _open_calls(db: AsyncConnection, rows: Sequence[RowRef]) -> Mapping[RowRef, list[OpenCall]]:
@@ -327,7 +399,9 @@ def stored_object(row: Any) -> StoredObject:
     )
 
 
-def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[OpenCall]) -> DueRow:
+def _due_row(
+    row: Any, objects: Mapping[str, StoredObject], calls: Sequence[OpenCall], verdicts: Mapping[int, Verdict]
+) -> DueRow:
     return DueRow(
         row=_row_ref(row),
         source=_connection(row),
@@ -346,6 +420,7 @@ def _due_row(row: Any, objects: Mapping[str, StoredObject], calls: Sequence[Open
         payload=row.payload,
         objects=objects,
         open_calls=calls,
+        verdicts=verdicts,
         traceparent=row.traceparent,
     )
 

@@ -181,13 +181,16 @@ _INPUTS = text(
 
 _FEEDBACK = text(
     f"""
-    insert into feedback (tenant, source_connection, entity, native_id, round, flow, verdict, reasons, target)
+    insert into feedback as f (tenant, source_connection, entity, native_id, round, flow, verdict, reasons, target)
     select g.tenant, source, entity, native_id, round, flow, verdict, cast(reasons as jsonb), cast(target as jsonb)
       from unnest({array_of("tenants")}, {array_of("flows")}, {array_of("entities")}, {array_of("ids")},
                   {array_of("sources")}, {array_of("rounds", "integer")}, {array_of("verdicts")},
                   {array_of("reasons")}, {array_of("targets")})
            as g(tenant, flow, entity, native_id, source, round, verdict, reasons, target)
-    on conflict do nothing
+    on conflict (tenant, source_connection, entity, native_id, round) do update
+       set flow = excluded.flow, verdict = excluded.verdict, reasons = excluded.reasons, target = excluded.target,
+           due = excluded.due
+     where f.verdict <> 'rejected' and f.opened_at is null and f.ended is null
     """
 )
 

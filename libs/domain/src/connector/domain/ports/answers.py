@@ -92,7 +92,8 @@ class Answers(Protocol):
         ...
 
     async def open_call(self, hold: Hold, answer: DueAnswer, deadline_s: float) -> None:
-        """Commit that the answer is about to leave."""
+        """Commit that the answer is about to leave: from the first time on the verdict is final. Raises NotSent where
+        it is another one by now, or may become one: the document is not in the verdict's state any more."""
         ...
 
     async def settle(self, hold: Hold, answer: DueAnswer, told: Told) -> None:

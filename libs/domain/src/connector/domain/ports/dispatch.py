@@ -63,6 +63,16 @@ def linked(parts: Mapping[str, StoredObject]) -> tuple[str, LinkedObject]:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the source is told, or was told, of one round of a document."""
+
+    verdict: State
+    reasons: Sequence[Reason]
+    left: bool
+    """It left, or may have left: it cannot be another one any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class DueRow:
     """A row to be judged, with all that is known of it."""
 
@@ -86,6 +96,8 @@ class DueRow:
     payload: str
     objects: Mapping[str, StoredObject]
     open_calls: Sequence[OpenCall]
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    """By round, where the source asks for answers."""
     traceparent: str | None = None
     """Of the trace that its newest revision is a part of."""
 
@@ -237,6 +249,11 @@ class Dispatch(Protocol):
         self, target: ConnectionId, refs: Collection[EntityRef]
     ) -> Mapping[EntityRef, tuple[str, LinkedObject]]:
         """Version and object of each source document that has one in this target."""
+        ...
+
+    async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:
+        """Those of the source documents that others link to which are still to be written to this target, whatever holds
+        them up; what was never rendered may link to any."""
         ...
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:

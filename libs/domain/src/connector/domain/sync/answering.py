@@ -7,11 +7,13 @@ nothing is sent before the first one can no longer arrive; then the look tells.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connector.domain.identity import ConnectionId, EntityRef, Role
+from connector.domain.identity import ConnectionId, EntityRef, Role, TrafficClass
 from connector.domain.ports.answers import Answers, DueAnswer, Look, Responder, Standing, Told
 from connector.domain.ports.clock import Clock, Randomness, Spawner
 from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Epochs, Hold
 from connector.domain.ports.gate import GateError
+from connector.domain.ports.source import Notice
+from connector.domain.ports.source_keys import SourceKeys
 from connector.domain.ports.target import NotSent, Outcome, OutcomeKind
 from connector.domain.vendor_error import VendorError
 
@@ -36,6 +38,7 @@ class Answering:
     holder: str
     responder: Responder
     answers: Answers
+    keys: SourceKeys
     epochs: Epochs
     clock: Clock
     randomness: Randomness
@@ -91,7 +94,11 @@ class Answering:
         """Take what is due one step further; False if nothing was."""
         done: set[tuple[EntityRef, int]] = set()
         for answer in await self.answers.claim(hold, BATCH, done):
-            await self.answers.settle(hold, answer, await self._further(hold, answer))
+            told = await self._further(hold, answer)
+            if told.ended == "closed":  # something happened there that we were not told of
+                notice = Notice(answer.ref.entity, answer.ref.native_id)
+                await self.keys.notice(self.connection, [notice], TrafficClass.LIVE)
+            await self.answers.settle(hold, answer, told)
             done.add(answer.key)
         return bool(done)
 

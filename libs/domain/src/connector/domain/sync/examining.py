@@ -201,10 +201,13 @@ def _ambiguous(part: Part, live: Sequence[Found]) -> Reason:
 
 
 def _close_open_calls(work: Work) -> None:
-    """Whatever the calls of unknown outcome did is visible by now: they are over."""
+    """Whatever the calls of unknown outcome did is visible by now: they are over. An object that is gone was taken away
+    by the call that had it in hand, and not by people."""
     for call in work.due.open_calls:
         if _was_asked(work, call):
             found = work.found.get(call.part)
+            if found is None and call.part in work.objects:
+                work.reached(call.part, call.step)
             work.closed.append(Closed(call.call_id, call.part, "found" if found is not None else "absent"))
         elif work.due.released:
             work.closed.append(Closed(call.call_id, call.part, "released"))

@@ -17,6 +17,7 @@ from connector.domain.ports.dispatch import (
     Judgement,
     Settlement,
     StoredObject,
+    Verdict,
 )
 from connector.domain.ports.target import Dependency, Found, Part, Plan, Rendered, Step, TargetObject, Verb
 from connector.domain.reasons import Reason
@@ -174,6 +175,8 @@ def after_rendering(work: Work) -> Judgement | None:
     if rendered.excluded is not None:
         return Judgement(State.EXCLUDED, reasons=[rendered.excluded])
     blocking = [finding for finding in rendered.findings if finding.severity == "block"]
+    if refused_in_this_round(work):
+        return blocked(work, blocking)
     seen = {dependency.key: dependency.version for dependency in [*rendered.inputs, *(work.inputs or ())]}
     named = {finding.missing for finding in blocking if finding.missing}
     absent = {dependency.key for dependency in rendered.inputs if dependency.version is None}
@@ -205,7 +208,7 @@ def next_step(work: Work, plan_of: "PlanOf") -> Step | Judgement:
         beside = {name: stored.object.target_id for name, stored in work.objects.items() if name != part.name}
         plan = plan_of(replace(part, siblings=beside), known.object if known else None, found, work.flow.options)
         if plan.steps and plan.reason is None:
-            return _permitted(work, part, plan, found)
+            return _changed_after_answer(work, part) or _permitted(work, part, plan, found)
         if plan.verb is not Verb.NONE or plan.reason is not None:
             return _refused(work, plan)
         if found is not None:
@@ -224,6 +227,22 @@ def is_current(work: Work, part: Part) -> bool:
         and known.object.step_reached is None
         and known.object.written_digest == wanted_digest(part)
     )
+
+
+def _changed_after_answer(work: Work, part: Part) -> Judgement | None:
+    """Other content in a round that was answered already: the answer names what would be replaced."""
+    verdict, known = verdict_of(work), work.objects.get(part.name)
+    if verdict is None or not verdict.left or work.due.cause is not Cause.SOURCE:
+        return None
+    if known is None or known.object.written_digest in (None, wanted_digest(part)):
+        return None
+    reason = Reason(
+        code="changed-after-answer",
+        message="It was changed after the source was told that it is booked, and not handed over again since.",
+        fix="Have it transferred again at the source.",
+        field=part.name,
+    )
+    return blocked(work, [reason])
 
 
 def _permitted(work: Work, part: Part, plan: Plan, found: Found | None) -> Step | Judgement:
@@ -281,12 +300,43 @@ def _refused(work: Work, plan: Plan) -> Judgement:
 def blocked(work: Work, reasons: Sequence[Reason], waits: Sequence[Dependency] = ()) -> Judgement:
     """For a person; or, where the flow says so and the source asks for an answer, refused and told to the source.
 
-    A held document gets no answer yet: it may still go on by itself.
+    A held document gets no answer yet: it may still go on by itself. Neither does one whose round was answered.
     """
-    told = feedback(work, State.REJECTED, reasons) if work.flow.on_block is OnBlock.REJECT else None
+    verdict = verdict_of(work)
+    if verdict is not None and refused_in_this_round(work):
+        return Judgement(State.REJECTED, reasons=reasons or verdict.reasons)
+    answered = verdict is not None and verdict.left
+    told = feedback(work, State.REJECTED, reasons) if work.flow.on_block is OnBlock.REJECT and not answered else None
     if told is not None:
         return Judgement(State.REJECTED, reasons=reasons, feedback=told)
     return Judgement(State.BLOCKED, reasons=reasons, waits=waits)
+
+
+def verdict_of(work: Work) -> Verdict | None:
+    """What the source was told of this round, or is about to be told."""
+    number = round_of(work)
+    return None if number is None else work.due.verdicts.get(number)
+
+
+def refused_in_this_round(work: Work) -> bool:
+    """Nothing is written in a round that was refused: the source's people go by that."""
+    verdict = verdict_of(work)
+    return verdict is not None and verdict.verdict is State.REJECTED
+
+
+def round_of(work: Work) -> int | None:
+    number = work.record.extras.get("round") if work.record else None
+    return number if isinstance(number, int) else None
+
+
+def needed_by_others(work: Work) -> Judgement:
+    reason = Reason(
+        code="needed-by-others",
+        message="Documents that link to it are still to be written; it follows by itself.",
+        fix="See what holds them up: connector blocked.",
+        severity="warn",
+    )
+    return Judgement(State.WAITING, due_in_s=min(PLAN_AGAIN_S, max(1.0, work.flow.wait_s)), reasons=[reason])
 
 
 def excluded(code: str, message: str) -> Judgement:
@@ -296,8 +346,8 @@ def excluded(code: str, message: str) -> Judgement:
 def feedback(work: Work, verdict: State, reasons: Sequence[Reason] = ()) -> Feedback | None:
     """What the source is to be told of this round; None where it asks for no answer to this document, and in a dry
     run, which tells nobody anything."""
-    number = work.record.extras.get("round") if work.record else None
-    if not work.flow.feedback or not isinstance(number, int) or work.flow.state is FlowState.DRY_RUN:
+    number = round_of(work)
+    if number is None or not work.flow.feedback or work.flow.state is FlowState.DRY_RUN:
         return None
     target = {
         name: {"id": stored.object.target_id, "state": stored.state, **stored.object.extra}

@@ -1,7 +1,7 @@
 """Basware's transfer responses: what accounts payable is told of each round of an invoice."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -100,7 +100,7 @@ def response(answer: DueAnswer, invoice: Any, source_system: str, now: str) -> d
     body = {
         "externalCode": external_code(answer),
         "success": success,
-        "responseMessage": booked(entry) if success else refused(answer.reasons),
+        "responseMessage": booked(entry) if success else refused(answer.reasons, entry),
         "paymentBlock": bool(invoice.get("paymentBlock")),
         "sourceSystem": source_system,
         "transferDate": now,
@@ -113,16 +113,23 @@ def booked(entry: Any) -> str:
     return f"Booked as entry {entry.get('number')} in journal {entry.get('journal')}."[:MESSAGE_LIMIT]
 
 
-def refused(reasons: Sequence[Reason]) -> str:
-    """As many reasons as fit, whole ones; and how many more there are."""
+def refused(reasons: Sequence[Reason], entry: Mapping[str, Any]) -> str:
+    """As many reasons as fit, whole ones, and how many more there are; then what of an earlier offer stays booked."""
+    number = str(entry.get("number") or "")
+    said = not number or any(number in reason.message for reason in reasons)
+    stays = "" if said else f" Entry {number} stays as it is."
+    return _reasons(reasons, MESSAGE_LIMIT - len(stays)) + stays
+
+
+def _reasons(reasons: Sequence[Reason], limit: int) -> str:
     told: list[str] = []
     for position, reason in enumerate(reasons):
         left = len(reasons) - position - 1
         more = f" (and {left} more)" if left else ""
-        if len(" ".join([*told, reason.message])) + len(more) > MESSAGE_LIMIT:
+        if len(" ".join([*told, reason.message])) + len(more) > limit:
             break
         told.append(reason.message)
     left = len(reasons) - len(told)
     if not told:
-        return reasons[0].message[: MESSAGE_LIMIT - 1] + "…" if reasons else "It can't be booked."
+        return reasons[0].message[: limit - 1] + "…" if reasons else "It can't be booked."
     return " ".join(told) + (f" (and {left} more)" if left else "")
