@@ -13,12 +13,10 @@ from typing import Any
 
 from .checking import DISAGREEING, DOUBLED, LOST, Finding
 from .running import play
-from .schedule import FAULTS, draw
+from .schedule import FAULTS, ROOMS_EVERY, draw
 
 RESULT = Path("build/simulate.json")
 WORKERS = 2
-ROOMS_EVERY = 10
-"""One schedule in so many runs the vendors' rooms against their sandboxes."""
 
 
 @dataclass(slots=True)

@@ -88,6 +88,8 @@ def _restless(world: World, since: datetime | None = None) -> list[str]:
         found.append("sweeps are due")
     if any(row.state in MOVING for row in world.tables.rows.values()):
         found.append("rows are due")
+    if world.unanswered:
+        found.append("answers are due")
     if since and world.unseen(since):
         found.append("objects are to be looked at again")
     if since and world.stale_references():

@@ -9,6 +9,9 @@ from connector.domain.sync.retry import ATTEMPTS_AT_MOST
 TROUBLE_ENDS_S = 60.0
 """From here on nothing goes wrong any more, and everything has to come right."""
 
+ROOMS_EVERY = 10
+"""One schedule in so many runs the vendors' rooms against their sandboxes."""
+
 PROCESSES = ("ingest", "fetcher-a", "fetcher-b", "mapper", "writer-a", "writer-b", "poller")
 GROUPS = ("fetcher", "mapper", "writer")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from connector.adapters.memory.answers import MemoryAnswers
 from connector.adapters.memory.configuration import MemoryConfiguration
 from connector.adapters.memory.desired import MemoryDesiredRows
 from connector.adapters.memory.dispatch import MemoryDispatch
@@ -23,6 +24,7 @@ from connector.domain.documents.messages import document_message
 from connector.domain.documents.translation import Translations
 from connector.domain.identity import ConnectionId, Entity, FlowId
 from connector.domain.mapping.mapper import Mapper
+from connector.domain.ports.answers import Responder
 from connector.domain.ports.configuration import Connection, Flow, FlowState, MappingEntry, OnBlock
 from connector.domain.ports.desired import Origin
 from connector.domain.ports.epochs import EpochLost
@@ -41,6 +43,7 @@ from connector.domain.ports.target import Target
 from connector.domain.read.notices import NoticeIntake
 from connector.domain.read.reader import Publish, Reader
 from connector.domain.read.reading import Reading
+from connector.domain.sync.answering import Answering
 from connector.domain.sync.dispatcher import Dispatcher, Pace
 from connector.domain.sync.intake import Incoming, Intake
 from connector.domain.sync.states import State
@@ -56,7 +59,6 @@ FLOW = FlowId("acme", "erp-shop")
 ENTITIES = (Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)
 ACCOUNTS = ("4000", "4100")
 TRANSLATIONS_AT_MOST = 12
-CALL_DEADLINE_S, PROCESSING_S = 2.0, 4.0
 WAIT_S = 20.0
 BATCH = 4
 """Records a consumer takes at once: few, so that a replay shows its older revisions."""
@@ -83,6 +85,7 @@ class World:
 
     system, target_system = "erp", "shop"
     entities: Sequence[Entity] = ENTITIES
+    call_deadline_s, processing_s = 2.0, 4.0
     pace = Pace(recheck_s=6.0, refresh_s=8.0, sweep_s=4.0, seen_again_s=8.0)
 
     def __init__(self, schedule: Schedule) -> None:
@@ -128,11 +131,12 @@ class World:
         self.references = MemoryReferences(self.tables)
         self.rows = MemoryDesiredRows(self.tables)
         self.operations = MemoryOperations(self.tables)
+        self.answers = MemoryAnswers(self.tables)
         self.configuration = MemoryConfiguration()
 
     def _open_vendors(self) -> None:
         self.notice_faults: list[str] = []
-        self.shop = Shop(self.dice("shop"), self.covered, PROCESSING_S)
+        self.shop = Shop(self.dice("shop"), self.covered, self.processing_s)
         self.vendor_skew_s = 0.0
         self.shop.vendor.now = lambda: self.clock.now() + timedelta(seconds=self.vendor_skew_s)
         self.erp = Erp(self.dice("erp"), self._tell, self.covered)
@@ -170,7 +174,11 @@ class World:
             connections={
                 SOURCE: Connection(SOURCE, "erp", settings=None),
                 TARGET: Connection(
-                    TARGET, "shop", settings=None, call_deadline_s=CALL_DEADLINE_S, processing_s=PROCESSING_S
+                    TARGET,
+                    "shop",
+                    settings=None,
+                    call_deadline_s=self.call_deadline_s,
+                    processing_s=self.processing_s,
                 ),
             },
             flows={FLOW: flow},
@@ -193,11 +201,19 @@ class World:
         target.shop, target.point = self.shop, process.point
         return target
 
+    def responder_of(self, process: Process) -> Responder | None:
+        return None
+
     def notices_of(self, webhook: bytes) -> Sequence[Notice]:
         return notices(webhook)
 
     def translations_of(self, _: str) -> Translations:
         return translations(self.version)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the source has yet to be told of a verdict."""
+        return any(self.answers.ended(*key) is None for key in self.tables.feedback)
 
     def unseen(self, since: datetime) -> bool:
         """Whether what was written has yet to be looked at again in the target."""
@@ -331,6 +347,28 @@ class World:
             report=self._report,
         )
         process.create_task(reading.run(), name="reading")
+        self._start_answering(process)
+
+    def _start_answering(self, process: Process) -> None:
+        """Who tells the source what became of its documents, where it wants to be told."""
+        responder = self.responder_of(process)
+        if responder is None:
+            return
+        answering = Answering(
+            connection=SOURCE,
+            holder=f"{process.name}-{self._lives[process.name]}",
+            responder=responder,
+            answers=Reached(process, self.answers),
+            keys=Reached(process, self.keys),
+            epochs=Reached(process, self.epochs),
+            clock=process,
+            randomness=process.random,
+            spawner=process,
+            report=self._report,
+            call_deadline_s=self.call_deadline_s,
+            processing_s=self.processing_s,
+        )
+        process.create_task(answering.run(), name="answer")
 
     def _start_poller(self, process: Process) -> None:
         jobs = Reached(process, self.jobs)

@@ -12,6 +12,7 @@ import httpx
 
 from connector.adapters.http.client import _on_headers_sent
 from connector.domain.identity import ConnectionId, TrafficClass
+from connector.sandbox.core.faults import App
 from connector.sandbox.core.sandbox import Sandbox
 from tests.simulation.process import Process
 from tests.simulation.shop import WriteFault
@@ -35,6 +36,10 @@ class Vendor:
     locked_until_s: float = 0.0
     blind_until_s: float = 0.0
     poisoned: set[str] = field(default_factory=set)
+    app: App | None = None
+    """Where it is not the sandbox's first origin."""
+    prefix: str = ""
+    """Of what is counted of its faults."""
     under_way: int = 0
     _carrying: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -51,7 +56,7 @@ class Vendor:
     async def _carry(self, request: httpx.Request, answer: "asyncio.Future[httpx.Response]", *, writes: bool) -> None:
         fault = self.faults.pop(0) if writes and self.faults else None
         if fault is not None:
-            self.covered[fault] += 1
+            self.covered[f"{self.prefix}{fault}"] += 1
         try:
             if fault is WriteFault.LATE:
                 await asyncio.sleep(self.random.uniform(self.deadline_s, self.deadline_s + 0.98 * self.processing_s))
@@ -78,7 +83,7 @@ class Vendor:
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """As the vendor's server answers; whole, so that nothing of it is read later."""
-        transport = httpx.ASGITransport(app=self.sandbox.app)
+        transport = httpx.ASGITransport(app=self.app or self.sandbox.app)
         copied = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
         response = await transport.handle_async_request(copied)
         body = await response.aread()

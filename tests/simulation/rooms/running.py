@@ -1,18 +1,24 @@
-"""Draws and runs schedules on the vendors' rooms."""
+"""Draws and runs schedules on the vendors' rooms; the flows take turns."""
 
 import asyncio
+import logging
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from connector.domain.sync.retry import ATTEMPTS_AT_MOST
-from tests.simulation.acting import Acting
+from tests.simulation.acting import WRITE_FAULTS, Acting
 from tests.simulation.checking import Finding
 from tests.simulation.loop import run
 from tests.simulation.running import at_rest, counting_moves
-from tests.simulation.schedule import FAULTS, TROUBLE_ENDS_S, Act, Schedule, fault_detail
+from tests.simulation.schedule import FAULTS, ROOMS_EVERY, TROUBLE_ENDS_S, Act, Schedule, fault_detail
 
+from .basware_exact import BaswareExactWorld
+from .exact_coupa import ExactCoupaWorld
 from .world import RoomsWorld
 
 LEFT_OUT = (
@@ -31,64 +37,64 @@ LEFT_OUT = (
     "person-takes-number",
 )
 """What the small vendors are there for; here the rooms and their sandboxes are on trial."""
-EDITS = {"edit": 6, "cancelled": 2, "deleted": 2, "rename": 1}
+WORLDS: Sequence[type[RoomsWorld]] = (ExactCoupaWorld, BaswareExactWorld)
+"""They take turns."""
 
 
 class RoomsActing(Acting):
-    """People act on Exact's screens."""
+    """People act on the vendors' screens."""
 
     def __init__(self, world: RoomsWorld) -> None:
         super().__init__(world)
         self._rooms = world
 
     async def put_right(self) -> None:
-        await self._rooms.books.approve_invoices()
+        await self._rooms.books.put_right()
         await super().put_right()
 
     def act(self, act: Act) -> None:
-        if act.kind in ("enter", *EDITS):
+        if act.kind in ("enter", *self._rooms.edits):
             self._later.append(asyncio.get_running_loop().create_task(self._at_the_screen(act)))
+        elif act.kind.startswith("source-") and (fault := act.kind.removeprefix("source-")) in WRITE_FAULTS:
+            self._rooms.source.faults.append(WRITE_FAULTS[fault])
         else:
             super().act(act)
 
     async def _at_the_screen(self, act: Act) -> None:
-        books, name = self._rooms.books, act.detail.get("name", "")
-        match act.kind:
-            case "enter":
-                await books.enter(name, act.detail["entity"])
-            case "edit":
-                if await books.edit(name):
-                    self._cover("edit")
-            case "rename":
-                await books.rename_supplier()
-                self._cover("edit")
-            case how:
-                if await books.end(name, how):
-                    self._cover("delete" if how == "deleted" else "cancel-order")
+        books, name = self._rooms.books, act.detail["name"]
+        if act.kind == "enter":
+            await books.enter(name, act.detail["entity"])
+        elif covered := await books.change(act.kind, name):
+            self._cover(covered)
 
 
 def draw_rooms(seed: int) -> Schedule:
     """At least 3 documents (beside the suppliers), 2 edits and 3 faults."""
-    dice = random.Random(f"rooms {seed}")
+    dice, world = random.Random(f"rooms {seed}"), world_of(seed)
     documents = [
-        Act(dice.uniform(0, 30), "enter", {"name": f"d{n}", "entity": dice.choice(("purchase-order", "invoice"))})
+        Act(dice.uniform(0, 30), "enter", {"name": f"d{n}", "entity": dice.choice(world.documents)})
         for n in range(dice.randint(3, 5))
     ]
-    documents[0].detail["entity"] = "purchase-order"
-    edits = [_edit(dice, documents) for _ in range(dice.randint(2, 4))]
-    faults = [_fault(dice, documents) for _ in range(dice.randint(3, 6))]
+    documents[0].detail["entity"] = world.documents[0]
+    edits = [_edit(dice, documents, world.edits) for _ in range(dice.randint(2, 4))]
+    faults = [_fault(dice, documents, world.faults) for _ in range(dice.randint(3, 6))]
     acts = sorted([*documents, *edits, *faults], key=lambda act: act.at_s)
-    plain = {"sweeps": True, "rejects": False, "dry_run": False, "attempts": ATTEMPTS_AT_MOST, "batch": 1}
-    return Schedule(seed=seed, acts=tuple(acts), **plain)  # type: ignore[arg-type]
+    plain = {"sweeps": True, "dry_run": False, "attempts": ATTEMPTS_AT_MOST, "batch": 1}
+    return Schedule(seed=seed, acts=tuple(acts), rejects=dice.random() < 0.5, **plain)  # type: ignore[arg-type]
 
 
-def _edit(dice: random.Random, documents: list[Act]) -> Act:
-    chosen, kind = dice.choice(documents), dice.choices(list(EDITS), list(EDITS.values()))[0]
+def world_of(seed: int) -> type[RoomsWorld]:
+    return WORLDS[seed // ROOMS_EVERY % len(WORLDS)]
+
+
+def _edit(dice: random.Random, documents: list[Act], edits: Mapping[str, int]) -> Act:
+    chosen, kind = dice.choice(documents), dice.choices(list(edits), list(edits.values()))[0]
     return Act(min(chosen.at_s + dice.uniform(0.5, 25), TROUBLE_ENDS_S - 1), kind, {"name": chosen.detail["name"]})
 
 
-def _fault(dice: random.Random, documents: list[Act]) -> Act:
+def _fault(dice: random.Random, documents: list[Act], further: Mapping[str, int]) -> Act:
     kinds = {kind: weight for kind, weight in FAULTS.items() if kind not in LEFT_OUT and kind != "replay"}
+    kinds |= further
     kind, chosen = dice.choices(list(kinds), list(kinds.values()))[0], dice.choice(documents)
     at_s = min(chosen.at_s + dice.uniform(0, 12), TROUBLE_ENDS_S - 2)
     named = replace(chosen, detail=chosen.detail | {"id": chosen.detail["name"]})
@@ -96,6 +102,7 @@ def _fault(dice: random.Random, documents: list[Act]) -> Act:
 
 
 def play_rooms(schedule: Schedule) -> tuple[list[Finding], Counter[str], Counter[str]]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     moves: Counter[str] = Counter()
     with counting_moves(moves):
         findings, covered = run(_play(schedule))
@@ -103,7 +110,7 @@ def play_rooms(schedule: Schedule) -> tuple[list[Finding], Counter[str], Counter
 
 
 async def _play(schedule: Schedule) -> tuple[list[Finding], Counter[str]]:
-    world = RoomsWorld(schedule)
+    world = world_of(schedule.seed)(schedule)
     await world.prepare()
     acting: Any = RoomsActing(world)
     settled = await at_rest(world, acting)

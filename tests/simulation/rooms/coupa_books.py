@@ -1,55 +1,23 @@
 """The company of a schedule: what its people enter in Exact, and where each document must be at the end."""
 
-import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from connector.adapters.memory.tables import Row
-from connector.domain.identity import RowRef
 from connector.domain.sync.states import State
-from connector.sandbox.core.sandbox import Sandbox
-from connector.sandbox.demo.control import ControlPort
 from connector.sandbox.demo.exact_coupa.company import Company, Division, Supplier, set_up_coupa, set_up_exact
 from connector.sandbox.demo.exact_coupa.comparison import compare
 from connector.sandbox.demo.exact_coupa.orders import Orders
-from connector.sandbox.demo.story import Book, Difference, Said
+from connector.sandbox.demo.story import Book
 from tests.simulation.checking import DISAGREEING, DOUBLED, LOST, Finding
 from tests.simulation.loop import START
 
+from .screens import Rows, Screens, Store, port, said, stuck, told, words
+
 NOT_LIVE = ("canceled", "cancelled", "closed", "soft_closed", "voided", "abandoned")
-ENDED_HERE = "not known to the source"
-"""What the comparison says of objects whose documents it was told nothing of; these are judged here."""
-
-Store = Mapping[str, list[dict[str, Any]]]
-Rows = Mapping[RowRef, Row]
-
-
-class Screens:
-    """A sandbox's screens without its control port; speaks as a ControlPort does."""
-
-    def __init__(self, sandbox: Sandbox, base_url: str) -> None:
-        self._sandbox = sandbox
-        self.credentials = sandbox.credentials(base_url)
-
-    async def act(self, name: str, /, **payload: Any) -> Any:
-        return _plain(await self._sandbox.acts[name](payload))
-
-    async def many(self, name: str, records: Sequence[dict[str, Any]], /, **common: Any) -> Any:
-        return await self.act(name, records=list(records), **common) if records else []
-
-    async def store(self) -> dict[str, list[dict[str, Any]]]:
-        stored: dict[str, list[dict[str, Any]]] = _plain(self._sandbox.dump())
-        return stored
-
-
-def _port(screens: Screens) -> ControlPort:
-    return cast(ControlPort, screens)
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
+JUDGED_HERE = ("not known to the source", "stuck, and not known to the story")
+"""What the comparison says of documents that it was told nothing of."""
 
 
 @dataclass(slots=True)
@@ -60,13 +28,15 @@ class Document:
     lines: list[dict[str, Any]] = field(default_factory=list)
     ended: str | None = None
     """How it ended at the source: `cancelled` or `deleted`."""
+    refused: bool = False
+    """People at Coupa cancelled, rejected or voided it."""
 
 
-class Books:
+class CoupaBooks:
     def __init__(self, exact: Screens, coupa: Screens, dice: random.Random) -> None:
         main, other = exact.credentials["divisions"]
         divisions = Division(main, ""), Division(other, "H")
-        self.company = Company(_port(exact), _port(coupa), Book(), dice, *divisions, today=START.date())
+        self.company = Company(port(exact), port(coupa), Book(), dice, *divisions, today=START.date())
         self._orders = Orders(self.company)
         self._dice = dice
         self.documents: dict[str, Document] = {}
@@ -112,48 +82,68 @@ class Books:
         )  # fmt: skip
         return Document("invoice", row["EntryID"], row["YourRef"])
 
-    async def edit(self, name: str) -> bool:
-        """Change an order's line; whether there was something to change."""
+    async def change(self, kind: str, name: str) -> str | None:
         document = self.documents.get(name)
-        if document is None or document.ended or not document.lines:
-            return False
+        match kind:
+            case "rename":
+                return await self._rename_supplier()
+            case _ if document is None or document.ended:
+                return None
+            case "edit":
+                return await self._edit(document)
+            case "refused":
+                return await self._refuse(document)
+        return await self._end(document, kind)
+
+    async def _edit(self, document: Document) -> str | None:
+        """An order's line; Coupa takes no change of what people cancelled there."""
+        if not document.lines:
+            return None
         line = self._dice.choice(document.lines)
         quantity, common = self._dice.randint(1, 60), {"division": self.company.main.code, "id": line["ID"]}
         await self.company.exact.act("edit_purchase_order_line", QuantityInPurchaseUnits=quantity, **common)
-        return True
+        return "edit"
 
-    async def end(self, name: str, how: str) -> bool:
-        document = self.documents.get(name)
-        if document is None or document.ended or (how == "cancelled" and document.entity != "purchase-order"):
-            return False
+    async def _end(self, document: Document, how: str) -> str | None:
+        if how == "cancelled" and document.entity != "purchase-order":
+            return None
         document.ended = how
         kind = "purchase_order" if document.entity == "purchase-order" else "purchase_entry"
         act = f"{'cancel' if how == 'cancelled' else 'delete'}_{kind}"
         await self.company.exact.act(act, division=self.company.main.code, id=document.id)
-        return True
+        return "delete" if how == "deleted" else "cancel-order"
 
-    async def rename_supplier(self) -> None:
+    async def _refuse(self, document: Document) -> str | None:
+        """Where Coupa lets people do so by now."""
+        for row in _live(await self.company.coupa.store(), document):
+            act = _REFUSALS.get((document.entity, row["status"]))
+            if act is not None:
+                await self.company.coupa.act(act, id=row["id"])
+                document.refused = True
+                return "person-cancels-target"
+        return None
+
+    async def _rename_supplier(self) -> str:
         supplier = self._dice.choice(self.suppliers)
         name = f"Renamed {self._dice.randint(1, 999)} BV"
         await self.company.exact.act("rename_supplier", division=self.company.main.code, id=supplier.id, Name=name)
+        return "edit"
 
-    async def approve_invoices(self) -> None:
+    async def put_right(self) -> None:
         """People at Coupa approve what waits for them: what must be voided can be now."""
         for row in (await self.company.coupa.store())["invoices"]:
             if row["status"] == "pending_approval":
                 await self.company.coupa.act("approve_invoice", id=row["id"])
 
     async def findings(self, rows: Rows) -> list[Finding]:
-        """Both stores side by side, judged by code that knows nothing of the connector."""
         exact, coupa = await self.company.exact.store(), await self.company.coupa.store()
-        said = [_said(ref, row) for ref, row in rows.items()]
         for document in [*self.suppliers, *self.documents.values()]:
-            if not document.ended:
+            if not document.ended and not document.refused:
                 self.company.book.expect(document.entity, document.id, document.number)
-        result = compare(exact, coupa, self.company.book, {self.company.main.code: ""}, said)
-        found = [_told(difference) for difference in result.differences if difference.what != ENDED_HERE]
+        result = compare(exact, coupa, self.company.book, {self.company.main.code: ""}, said(rows))
+        found = [told(difference) for difference in result.differences if difference.what not in JUDGED_HERE]
         found += [Finding(DOUBLED, f"{result.doubled} objects too many")] * bool(result.doubled)
-        return [*found, *self._stuck(rows), *self._unknown(rows), *self._not_ended(coupa)]
+        return [*found, *self._stuck(rows), *self._unknown(rows), *self._not_ended(coupa), *self._refused(coupa, rows)]
 
     def _unknown(self, rows: Rows) -> Iterator[Finding]:
         """What ended before it was ever read need not be known."""
@@ -163,11 +153,8 @@ class Books:
                 yield Finding(LOST, f"{document.entity} {document.number} has no row")
 
     def _stuck(self, rows: Rows) -> Iterator[Finding]:
-        """Nothing that happens here is a reason to block."""
-        for ref, row in rows.items():
-            if row.state not in (State.SYNCED, State.EXCLUDED):
-                reasons = "; ".join(str(reason) for reason in row.reasons)
-                yield Finding(DISAGREEING, f"{ref.entity} {ref.native_id}: {row.state}: {reasons}")
+        refused = {document.id for document in self.documents.values() if document.refused}
+        return stuck({ref: row for ref, row in rows.items() if ref.native_id not in refused})
 
     def _not_ended(self, coupa: Store) -> Iterator[Finding]:
         """What ended at the source is live in Coupa no more."""
@@ -176,17 +163,32 @@ class Books:
                 for row in _live(coupa, document):
                     yield Finding(DISAGREEING, f"{document.entity} {document.number} ended, and is {row['status']}")
 
+    def _refused(self, coupa: Store, rows: Rows) -> Iterator[Finding]:
+        """What people refused stays refused and is not made again; it is theirs to settle, unless it ended as well."""
+        by_id = {ref.native_id: row for ref, row in rows.items()}
+        for document in self.documents.values():
+            if document.refused:
+                row = by_id.get(document.id)
+                settled = row is not None and row.state is State.SYNCED and document.ended
+                told_so = row is not None and [reason.code for reason in row.reasons] == ["refused-in-target"]
+                if not settled and not told_so:
+                    what = f"{document.entity} {document.number} was refused in Coupa: {words(row)}"
+                    yield Finding(DISAGREEING, what)
+                if len(_marked(coupa, document)) > 1:
+                    yield Finding(DOUBLED, f"{document.entity} {document.number} was refused, and made again")
+
+
+_REFUSALS = {
+    ("purchase-order", "issued"): "cancel_purchase_order",
+    ("invoice", "pending_approval"): "reject_invoice",
+    ("invoice", "approved"): "void_invoice",
+}
+
 
 def _live(coupa: Store, document: Document) -> list[dict[str, Any]]:
+    return [row for row in _marked(coupa, document) if row["status"] not in NOT_LIVE]
+
+
+def _marked(coupa: Store, document: Document) -> list[dict[str, Any]]:
     kind = "purchase_orders" if document.entity == "purchase-order" else "invoices"
-    marked = [row for row in coupa[kind] if str(row["custom-fields"].get("erp-source-id")).endswith(document.id)]
-    return [row for row in marked if row["status"] not in NOT_LIVE]
-
-
-def _said(ref: RowRef, row: Row) -> Said:
-    codes = frozenset(reason.code for reason in row.reasons)
-    return Said(str(ref.entity), ref.native_id, row.desired.number, str(row.state), codes)
-
-
-def _told(one: Difference) -> Finding:
-    return Finding(DISAGREEING, f"{one.entity} {one.number}: {one.what}: {one.source} / {one.target}")
+    return [row for row in coupa[kind] if str(row["custom-fields"].get("erp-source-id")).endswith(document.id)]
