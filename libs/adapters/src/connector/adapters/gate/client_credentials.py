@@ -1,0 +1,99 @@
+"""OAuth's client credentials: a token minted from an id and a secret as often as one is needed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jiter
+
+from connector.adapters.gate.system import CredentialsRefused, Grant
+from connector.adapters.http import VendorAnswer, redact_text, request
+from connector.adapters.http.headers import retry_after_s
+from connector.domain.vendor_error import RateLimited, VendorUnavailable
+
+BODY_CAP_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """Where a token is asked for, and how; the grant type is added."""
+
+    url: str
+    form: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class ClientCredentials:
+    """What vendors that mint tokens have in common; a room says what its vendor's request and answer look like."""
+
+    vendor: str
+    rotating = False
+    activation_lag_s = 0.0
+    renew_at: float
+    """At which share of a token's life the next one is minted."""
+    refusals: frozenset[int] = frozenset((400, 401, 403))
+
+    def asked(self, settings: Any, secrets: Mapping[str, str]) -> TokenRequest:
+        raise NotImplementedError
+
+    def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
+        raise NotImplementedError
+
+    def advice(self, body: Mapping[str, Any], settings: Any) -> str:
+        """What to do about a refusal."""
+        raise NotImplementedError
+
+    def refresh_after_s(self, life_s: float) -> float:
+        return life_s * self.renew_at
+
+    def headers(self, access_token: str) -> Mapping[str, str]:
+        return {"authorization": f"Bearer {access_token}"}
+
+    async def renew(
+        self,
+        http: httpx.AsyncClient,
+        settings: Any,
+        secrets: Mapping[str, str],
+        pair: Grant | None,
+        *,
+        deadline_s: float,
+        before_send: Any,
+    ) -> Grant:
+        missing = [name for name in ("client_id", "client_secret") if not secrets.get(name)]
+        if missing:
+            raise CredentialsRefused(f"the vault holds no {' and no '.join(missing)}")
+        asked = self.asked(settings, secrets)
+        answer = await request(
+            http,
+            "POST",
+            asked.url,
+            form={"grant_type": "client_credentials", **asked.form},
+            headers={"accept": "application/json", **asked.headers},
+            deadline_s=deadline_s,
+            body_cap_bytes=BODY_CAP_BYTES,
+            before_send=before_send,
+        )
+        return self._grant(answer, settings, list(secrets.values()))
+
+    def _grant(self, answer: VendorAnswer, settings: Any, secrets: list[str]) -> Grant:
+        body = parsed(answer.body)
+        token = body.get("access_token")
+        if answer.status == 200 and isinstance(token, str):
+            return self.granted(token, body, settings)
+        if answer.status == 429:
+            wait_s = retry_after_s(answer.headers)
+            raise RateLimited("the token endpoint answered 429", status=429, retry_after_s=wait_s)
+        if answer.status not in self.refusals:
+            raise VendorUnavailable(f"the token endpoint answered {answer.status}", status=answer.status)
+        said = redact_text(str(body.get("error_description") or body.get("error") or answer.text(120)), secrets)
+        raise CredentialsRefused(f"{self.vendor} answered {answer.status}: {said}. {self.advice(body, settings)}")
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """A JSON object; empty where it is none."""
+    try:
+        found = jiter.from_json(body, float_mode="decimal")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
