@@ -89,6 +89,22 @@ async def test_a_due_row_goes_on_with_the_trace_of_its_newest_revision(stores: S
     assert due.trace is None, "it is written for a changed translation, not for what the trace began with"
 
 
+async def test_a_document_is_needed_while_others_that_link_to_it_are_still_to_be_written(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    party, other = ref("s1", Entity.SUPPLIER), ref("s2", Entity.SUPPLIER)
+    await stores.rows.upsert([desired("1")])
+    assert set(await stores.dispatch.needed(hold, [party, other])) == {party, other}, "nobody knows yet whose it is"
+    (due,) = await claim(stores, hold)
+    linking = [Dependency(f"link:{party.key}", "v1")]
+    for version, state in enumerate((State.BLOCKED, State.SYNCED), 2):
+        await judge(stores, hold, due, state, inputs=linking)
+        needed = set(await stores.dispatch.needed(hold, [party, other]))
+        assert needed == ({party} if state is State.BLOCKED else set())
+        await stores.rows.upsert([desired("1", read=version, content=f"c{version}")])
+        (due,) = await claim(stores, hold)
+    assert set(await stores.dispatch.needed(hold, [party, other])) == {party}, "it is due again"
+
+
 async def test_one_holder_at_a_time_and_each_new_one_raises_the_epoch(stores: Stores) -> None:
     first = await stores.epochs.take(TARGET, Role.WRITE, "a", ttl_s=0.2)
     assert first is not None

@@ -252,8 +252,8 @@ class Dispatch(Protocol):
         ...
 
     async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:
-        """Those of the source documents that others link to which are still to be written to this target, whatever holds
-        them up; what was never rendered may link to any."""
+        """Those of the source documents that others link to which are still to be written to this target, whatever
+        holds them up; what was never rendered may link to any."""
         ...
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:

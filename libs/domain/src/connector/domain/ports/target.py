@@ -182,6 +182,8 @@ class Step:
     """True where a repeat would double: an unknown outcome must be looked up before anything else."""
     irreversible: bool = False
     """True where the step commits (submit, approve): only after the read-back agreed."""
+    ends: bool = False
+    """True where nothing that links to the object is taken after it: only once all such documents are written."""
     batch_key: str = ""
     """Steps with an equal, non-empty key may travel in one request; at most `Target.batch_limit(step)` of them."""
 

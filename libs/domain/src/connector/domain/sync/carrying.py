@@ -21,7 +21,7 @@ from .failures import after_failure, outcome_of
 from .rendering import TargetOf
 from .retry import backoff_s
 from .together import together
-from .work import Work, blocked
+from .work import Work, blocked, needed_by_others
 
 LOOKS_AT_MOST = 6
 """Of a holder that lost its epoch; about a minute."""
@@ -81,8 +81,19 @@ class Carrier:
         for work in works:
             if work.judgement is None:
                 self.examiner.decide(work)
+        await self._let_others_go_first([work for work in works if work.step is not None and work.step.ends])
         await self._settle(works)
         await self._look_before_creating([work for work in works if work.step is not None])
+
+    async def _let_others_go_first(self, works: Sequence[Work]) -> None:
+        """What ends an object waits for the documents that still need it."""
+        if not works:
+            return
+        needed = await self.dispatch.needed(self.hold, [work.due.ref for work in works])
+        for work in works:
+            if work.due.ref in needed:
+                work.step = None
+                work.judge(needed_by_others(work))
 
     async def _look_before_creating(self, works: Sequence[Work]) -> None:
         """A plan that turns out to create (again) has to look up first, in the same epoch."""

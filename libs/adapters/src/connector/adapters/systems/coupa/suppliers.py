@@ -231,4 +231,5 @@ def _step(part: Part, name: str, now: Found | None, body: Json) -> Step:
         target_id=now.target_id if now else None,
         natural_key=part.natural_key,
         creates=now is None,
+        ends=(body or {}).get("status") == "inactive" and now is not None,
     )
