@@ -4,11 +4,13 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -19,6 +21,7 @@ from connector.adapters.memory.transfers import MemoryTransfers
 from connector.adapters.systems.basware.settings import Settings
 from connector.adapters.systems.basware.source import BaswareSource, IsLive
 from connector.adapters.systems.basware.translate import TRANSLATIONS
+from connector.adapters.systems.basware.webhook import Recipient, Verdict
 from connector.domain.digest import digest
 from connector.domain.documents.envelope import AnyRecord, SourceDocument
 from connector.domain.documents.translation import canonical
@@ -158,11 +161,16 @@ class Room:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     stamp: Stamps = field(default_factory=Stamps)
 
-    def source(self, is_live: IsLive | None = None, **settings: Any) -> BaswareSource:
+    def source(
+        self, is_live: IsLive | None = None, address: str | None = None, secret: str = "sécret", **settings: Any
+    ) -> BaswareSource:
+        async def webhook_secret() -> str:
+            return secret
+
         gate = OpenGate(self.sandbox.token())
         chosen = self.sandbox.settings(**settings)
         stores = (self.transfers, self.blobs, SystemClock())
-        return BaswareSource(BASWARE, chosen, gate, self.http, *stores, is_live=is_live)
+        return BaswareSource(BASWARE, chosen, gate, self.http, *stores, address, webhook_secret, is_live)
 
     async def read(self, source: BaswareSource, entity: Entity, *keys: str) -> list[Read]:
         answers = await source.read(entity, [Notice(entity, key) for key in keys], self.stamp, TrafficClass.LIVE)
@@ -187,6 +195,50 @@ def canonical_of(read: Read, entity: Entity) -> AnyRecord:
         digest=digest(read.record),
     )
     return canonical(source, TRANSLATIONS)
+
+
+@dataclass
+class Receiver:
+    """Our address as Basware sees it: what ingest decides, on each post. `away` answers 503 to all."""
+
+    recipient: Recipient
+    away: bool = False
+    posts: list[tuple[Verdict, bytes]] = field(default_factory=list)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [verdict for verdict, _ in self.posts]
+
+    def take(self, headers: Mapping[str, str], body: bytes) -> int:
+        verdict = self.recipient.verify(headers, body)
+        self.posts.append((verdict, body))
+        return 503 if self.away else verdict.status
+
+    def bodies(self, verdict: Verdict = Verdict.ACCEPTED) -> list[bytes]:
+        return [body for seen, body in self.posts if seen is verdict]
+
+
+@contextmanager
+def receiving(receiver: Receiver) -> Iterator[str]:
+    """Serve it; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(receiver.take(dict(self.headers), body))
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/webhooks/acme/basware"
+        finally:
+            server.shutdown()
 
 
 async def until(seen: Any, within_s: float = 10.0) -> None:
