@@ -19,6 +19,7 @@ from connector.console.demo.stage import Stage, flow_names, log_in, stage, write
 from connector.sandbox.demo import Comparison, Size
 
 from .company import BusyCompany
+from .forking import forked
 from .killing import LOOK_S, Trouble
 
 FLOW = "exact-coupa"
@@ -71,27 +72,33 @@ class Run:
 
 async def run(seed: int, kills: int, build: Path, say: Say) -> Run:
     """So many kills on a stage of its own; raises Failed where the platform cannot even be set up."""
+    modules = [f"connector.{name.replace('-', '_')}" for name in FLOWS[FLOW].services]
+    with forked(modules):
+        async with stage(FLOWS[FLOW], seed=seed, say=say, build=build) as on:
+            return await _run(on, seed, kills, build, say)
+
+
+async def _run(on: Stage, seed: int, kills: int, build: Path, say: Say) -> Run:
     began = time.monotonic()
     dice = random.Random(f"chaos {seed}")
-    async with stage(FLOWS[FLOW], seed=seed, say=say, build=build) as on:
-        company = BusyCompany(on.sandboxes, seed=seed, size=Size.SMALL)
-        await set_up(on, company)
-        say(f"seed {seed}: the platform runs; {kills} kills")
-        trouble = Trouble(on, dice)
-        keeping = asyncio.create_task(trouble.keep_up())
-        evening = asyncio.Event()
-        entering = asyncio.create_task(_enter(company, random.Random(f"people {seed}"), evening))
-        seconds_of_kills = await _kill_at_random(trouble, dice, kills)
-        load, _, _ = os.getloadavg()
-        evening.set()
-        await entering
-        await trouble.end()
-        await on.run.engine.dispose()  # its connections are those of a database that was killed
-        left = await watching.settled(on, SETTLES_WITHIN_S)
-        keeping.cancel()
-        comparison = await company.compare(await watching.said(on))
-        if left or not comparison.agree:
-            await _keep(on, build, build / "chaos" / f"seed-{seed}")
+    company = BusyCompany(on.sandboxes, seed=seed, size=Size.SMALL)
+    await set_up(on, company)
+    say(f"seed {seed}: the platform runs; {kills} kills")
+    trouble = Trouble(on, dice)
+    keeping = asyncio.create_task(trouble.keep_up())
+    evening = asyncio.Event()
+    entering = asyncio.create_task(_enter(company, random.Random(f"people {seed}"), evening))
+    seconds_of_kills = await _kill_at_random(trouble, dice, kills)
+    load, _, _ = os.getloadavg()
+    evening.set()
+    await entering
+    await trouble.end()
+    await on.run.engine.dispose()  # its connections are those of a database that was killed
+    left = await watching.settled(on, SETTLES_WITHIN_S)
+    keeping.cancel()
+    comparison = await company.compare(await watching.said(on))
+    if left or not comparison.agree:
+        await _keep(on, build, build / "chaos" / f"seed-{seed}")
     seconds = time.monotonic() - began
     return _judged(seed, trouble, comparison, str(left) if left else None, seconds_of_kills, load, seconds)
 
