@@ -19,6 +19,7 @@ from tests.simulation.schedule import FAULTS, ROOMS_EVERY, TROUBLE_ENDS_S, Act, 
 
 from .basware_exact import BaswareExactWorld
 from .exact_coupa import ExactCoupaWorld
+from .exact_procore import ExactProcoreWorld
 from .world import RoomsWorld
 
 LEFT_OUT = (
@@ -37,7 +38,7 @@ LEFT_OUT = (
     "person-takes-number",
 )
 """What the small vendors are there for; here the rooms and their sandboxes are on trial."""
-WORLDS: Sequence[type[RoomsWorld]] = (ExactCoupaWorld, BaswareExactWorld)
+WORLDS: Sequence[type[RoomsWorld]] = (ExactCoupaWorld, BaswareExactWorld, ExactProcoreWorld)
 """They take turns."""
 
 

@@ -397,6 +397,21 @@ async def test_what_people_cancelled_in_the_target_is_found_within_a_day_and_the
         assert len(w.vendor.writes) == 4
 
 
+@virtually
+async def test_what_people_reopened_or_deleted_in_the_target_is_not_taken_back_unasked() -> None:
+    async with writer() as w:
+        await w.take(record(order("PO-1"), "1"), record(order("PO-2"), "2"))
+        await asyncio.sleep(1)
+        w.vendor.records[0].status = "draft"
+        w.vendor.delete(w.vendor.records[1])
+        await asyncio.sleep(25 * 3600)
+        assert (w.codes("1"), w.codes("2")) == (["changed-in-target"], ["refused-in-target"])
+        assert len(w.vendor.writes) == 4
+        await w.operations.release(Selection(FLOW, RELEASABLE, native_ids=["1"]), "ann")
+        await asyncio.sleep(1)
+        assert (w.state("1"), w.vendor.writes[4:]) == (State.SYNCED, [("submit", "PO-1")])
+
+
 @pytest.mark.parametrize("fault", [None, *Fault])
 def test_whatever_happens_to_one_write_nothing_is_doubled_and_everything_is_explained(fault: Fault | None) -> None:
     async def scenario() -> None:

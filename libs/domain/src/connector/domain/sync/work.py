@@ -252,14 +252,27 @@ def _permitted(work: Work, part: Part, plan: Plan, found: Found | None) -> Step 
             code="plan-does-not-end", message=f"After {work.steps} steps the next would be {step.name} again."
         )
         return blocked(work, [reason])
-    held = _held(work, part, plan, found)
-    if held is not None:
-        return held
+    kept_back = _undoes_people(work, plan, found) or _held(work, part, plan, found)
+    if kept_back is not None:
+        return kept_back
     if step.irreversible and found is not None:
         differs = target_differs(part, found.measure)
         if differs is not None:
             return blocked(work, [differs])
     return step
+
+
+def _undoes_people(work: Work, plan: Plan, found: Found | None) -> Judgement | None:
+    """What people did in the target to a document that nobody touched at its source is not taken back unasked."""
+    if work.due.cause is not Cause.SWEEP or work.due.released or work.steps > 0:
+        return None
+    status = "gone" if found is None else found.status
+    reason = Reason(
+        code="changed-in-target",
+        message=f"It is {status} in the target and did not become so by us; {plan.steps[0].name} would take that back.",
+        fix="Settle it there, or cancel it at the source; to have it written again: connector release.",
+    )
+    return blocked(work, [reason])
 
 
 def _held(work: Work, part: Part, plan: Plan, found: Found | None) -> Judgement | None:

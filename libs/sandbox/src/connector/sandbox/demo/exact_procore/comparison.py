@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 
 from connector.sandbox.demo.control import Json
@@ -13,7 +13,7 @@ Store = Mapping[str, list[Json]]
 Place = tuple[str, str]
 """Project number and WBS code."""
 Sums = dict[Place, Decimal]
-ZERO = Decimal(0)
+ZERO, CENT = Decimal(0), Decimal("0.01")
 CONTRACTS, COSTS, REQUISITIONS = "purchase_order_contracts", "direct_costs", "requisitions"
 LOST_VAT = {"6": Decimal("0.5")}
 """The part of its VAT that nobody gives back, by VAT code."""
@@ -108,7 +108,8 @@ class _Exact:
                 sums[self._place(row, self._item_account(self._items[row["Item"]]))] += Decimal(row["AmountFC"])
         else:
             for row in self._rows("purchaseentry/PurchaseEntryLines", "EntryID", expected.native_id):
-                lost = LOST_VAT.get(row["VATCode"].strip(), ZERO) * Decimal(row["VATAmountFC"])
+                vat = LOST_VAT.get(row["VATCode"].strip(), ZERO) * Decimal(row["VATAmountFC"])
+                lost = vat.quantize(CENT, ROUND_HALF_UP)
                 sums[self._place(row, self._accounts[row["GLAccount"]])] += Decimal(row["VATBaseAmountFC"]) + lost
         return _without_zeros(sums)
 
@@ -125,7 +126,7 @@ class _Exact:
 
 
 def _without_zeros(sums: Sums) -> Sums:
-    return {place: amount.quantize(Decimal("0.01")) for place, amount in sorted(sums.items()) if amount}
+    return {place: amount.quantize(CENT) for place, amount in sorted(sums.items()) if amount}
 
 
 class _Procore:
