@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from connector.adapters.postgres.operations import PostgresOperations
+from connector.adapters.systems import room
 from connector.console.output import Failed, Output, Refused, table
 from connector.console.session import (
     JsonFlag,
@@ -18,8 +19,8 @@ from connector.console.session import (
     find_tenant,
     platform,
 )
-from connector.domain.identity import Entity
-from connector.domain.ports.configuration import FlowState
+from connector.domain.identity import Entity, EntityRef, RowRef
+from connector.domain.ports.configuration import FlowState, Snapshot
 from connector.domain.ports.operations import RELEASABLE, RowView, Selection, StoryLine, StuckBy
 from connector.domain.sync.states import State
 
@@ -158,11 +159,13 @@ async def release(
 @app.command()
 @command
 async def link(
-    record: Annotated[str, typer.Argument(help="A native id or document number.")],
+    record: Annotated[str, typer.Argument(help="A record's key as reasons show it, a native id, or a number.")],
     target_id: Annotated[str, typer.Argument(help="The id of the object in the target.")],
-    flow: FlowOption,
-    part: Annotated[str, typer.Option(help="The record's part, as `connector audit` shows it for its like.")],
-    resource: Annotated[str, typer.Option(help="The target's name of that kind of object, as audit shows it.")],
+    flow: Annotated[str | None, typer.Option("--flow", help="Where several flows carry the record.")] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Where the record is several objects: which, as audit shows.")
+    ] = None,
+    resource: Annotated[str | None, typer.Option(help="The target's name of that kind of object, likewise.")] = None,
     entity: EntityOption = None,
     yes: YesFlag = False,
     tenant: TenantOption = None,
@@ -171,18 +174,66 @@ async def link(
     """Decide that an object in the target is this record's. It is compared with the record and brought to it."""
     output = Output(as_json=as_json)
     async with platform() as run:
-        known = find_flow(await run.configuration.current(), flow, tenant)
+        snapshot = await run.configuration.current()
         operations = PostgresOperations(run.engine)
-        found = [row for row in await operations.find(known.tenant, record) if row.flow == known]
-        found = [row for row in found if entity in (None, row.entity)]
-        if len(found) != 1:
-            which = ", ".join(f"{row.entity}/{row.native_id}" for row in found) or "none"
-            raise Refused(f"{record!r} must name one record of {known}; it names {which}. Give --entity or the id.")
-        output.confirm(
-            f"Take {resource} {target_id} for {found[0].entity} {record}? It will be changed to agree.", yes=yes
-        )
+        found = await _one(operations, snapshot, record, flow, entity, tenant)
+        system = snapshot.connections[snapshot.flows[found.flow].target].system
+        name, kind = _object_of(found.entity, system, part, resource)
+        output.confirm(f"Take {kind} {target_id} for {found.entity} {record}? It will be changed to agree.", yes=yes)
         try:
-            await operations.link(found[0], part, resource, target_id, actor())
+            await operations.link(found, name, kind, target_id, actor())
         except ValueError as error:
             raise Failed(f"Not linked: {error}") from None
-    output.result({"record": found[0], "target_id": target_id}, [f"{record} is linked to {target_id} and due."])
+    told = {"record": found, "part": name, "resource": kind, "target_id": target_id}
+    output.result(told, [f"{record} is linked to {kind} {target_id} and due."])
+
+
+async def _one(
+    operations: PostgresOperations,
+    snapshot: Snapshot,
+    record: str,
+    flow: str | None,
+    entity: Entity | None,
+    tenant: str | None,
+) -> RowRef:
+    """The one row that is meant; raises Refused with those it could be."""
+    key = _key(record)
+    within = None if flow is None else find_flow(snapshot, flow, tenant)
+    owner = within.tenant if within else key.connection.tenant if key else find_tenant(snapshot, tenant)
+    rows = await operations.find(owner, key.native_id if key else record)
+    rows = [row for row in rows if within in (None, row.flow) and entity in (None, row.entity)]
+    if key is not None:
+        rows = [row for row in rows if _is_of(row, key, snapshot)]
+    if len(rows) == 1:
+        return rows[0]
+    if not rows:
+        raise Refused(f"there is no record {record!r}: `connector blocked` and `connector audit` show keys and ids")
+    which = ", ".join(f"{row.flow.flow}: {row.entity}/{row.native_id}" for row in rows)
+    raise Refused(f"{record!r} is more than one record ({which}): give its id, --entity or --flow")
+
+
+def _key(record: str) -> EntityRef | None:
+    try:
+        return EntityRef.parse(record)
+    except ValueError:
+        return None
+
+
+def _is_of(row: RowRef, key: EntityRef, snapshot: Snapshot) -> bool:
+    flow = snapshot.flows.get(row.flow)
+    return (
+        (row.entity, row.native_id) == (key.entity, key.native_id)
+        and flow is not None
+        and (flow.source == key.connection)
+    )
+
+
+def _object_of(entity: Entity, system: str, part: str | None, resource: str | None) -> tuple[str, str]:
+    """Part and resource: the one object that such a document is there, unless a person says which."""
+    usual = getattr(room(system), "LINKED", {}).get(entity, (None, None))
+    name = part or usual[0]
+    kind = resource or (usual[1] if name == usual[0] else None)
+    if name is None or kind is None:
+        what = f"one {entity} may be several objects in {system}" if usual[0] is None else f"{name} is another object"
+        raise Refused(f"{what}: give --part and --resource, as `connector audit` of a like record shows them")
+    return name, kind

@@ -111,6 +111,8 @@ class Room(Protocol):
     SECRETS: Mapping[str, str]
     FLOWS: Sequence[FlowKind]
     TRANSLATIONS: Translations
+    LINKED: Mapping[Entity, tuple[str, str]]
+    """Part and resource of the one object that a document of each kind is in this target, for `connector link`."""
 
     @staticmethod
     def jobs(settings: Any) -> Sequence[JobKind]: ...

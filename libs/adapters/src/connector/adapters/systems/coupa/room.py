@@ -21,6 +21,12 @@ SECRETS = {
     "client_secret": "the OAuth client's secret",
     "webhook_secret": "optional: the key that the instance signs its notices with",
 }
+LINKED = {
+    Entity.SUPPLIER: ("supplier", "suppliers"),
+    Entity.PURCHASE_ORDER: ("order", "purchase_orders"),
+    Entity.INVOICE: ("invoice", "invoices"),
+    Entity.REFERENCE: ("value", "lookup_values"),
+}
 FLOWS = (
     FlowKind(
         name="exact-coupa",
@@ -63,4 +69,15 @@ async def ping(parts: RoomParts) -> Sequence[Check]:
     return await checks(parts)
 
 
-__all__ = ["FLOWS", "SECRETS", "SYSTEM", "ExactCoupaOptions", "Settings", "notices", "ping", "target", "webhook"]
+__all__ = [
+    "FLOWS",
+    "LINKED",
+    "SECRETS",
+    "SYSTEM",
+    "ExactCoupaOptions",
+    "Settings",
+    "notices",
+    "ping",
+    "target",
+    "webhook",
+]
