@@ -55,7 +55,9 @@ class Acting:
         world.notice_faults.clear()
         world.start_all()
         world.set_references(complete=True)
-        if world.dry_run or not world.mapped:  # anything applied has all blocked rows judged again, and hides defects
+        if (
+            world.dry_run or not world.mapped or world.narrowed
+        ):  # anything applied has all blocked rows judged again, and hides defects
             world.configure(dry_run=False, mapped=True)
 
     async def put_right(self) -> None:
@@ -64,6 +66,7 @@ class Acting:
         for code in ("rejected-by-target", "target-differs"):
             await world.operations.release(Selection(FLOW, frozenset({State.BLOCKED}), code=code), "a person")
         await world.operations.release(Selection(FLOW, frozenset({State.FAILED})), "a person")
+        await self._again(Selection(FLOW, frozenset({State.EXCLUDED}), code="own-origin"))
         missing = [Notice(entity, id) for (entity, id), key in world.keys._of(SOURCE).items() if key.missing]
         await world.keys.notice(SOURCE, missing, TrafficClass.LIVE)
 
@@ -315,6 +318,13 @@ class Acting:
         world = self._world
         self._cover("mapping-gap")
         world.configure(dry_run=world.dry_run, mapped=False)
+        self._in(detail["for_s"], lambda: world.configure(dry_run=world.dry_run, mapped=True))
+
+    def _flow_narrowed(self, detail: dict[str, Any]) -> None:
+        """By mistake, until somebody notices; what was left out is replayed in the end."""
+        world = self._world
+        self._cover("flow-narrowed")
+        world.configure(dry_run=world.dry_run, mapped=True, narrowed=True)
         self._in(detail["for_s"], lambda: world.configure(dry_run=world.dry_run, mapped=True))
 
     def _reference_gap(self, detail: dict[str, Any]) -> None:

@@ -60,6 +60,7 @@ FAULTS = {
     "reset-writer": 6,
     "translation-raised": 3,
     "mapping-gap": 4,
+    "flow-narrowed": 4,
     "reference-gap": 3,
     "person-edits-target": 6,
     "person-cancels-target": 6,
@@ -102,16 +103,35 @@ def draw(seed: int) -> Schedule:
     documents = _documents(dice)
     edits = [_edit(dice, documents) for _ in range(dice.randint(2, 7))]
     faults = [_fault(dice, documents, sweeps=sweeps) for _ in range(dice.randint(3, 8))]
+    attempts = dice.choices((ATTEMPTS_AT_MOST, 2, 1), (85, 8, 7))[0]
+    if attempts == 1:
+        faults += _away_when_unlocked(dice)
+    elif dice.random() < 0.06:
+        faults += _locked_while_rewritten(dice)
     acts = sorted([*documents, *edits, *faults], key=lambda act: act.at_s)
     return Schedule(
         seed=seed,
         sweeps=sweeps,
         rejects=dice.random() < 0.08,
         dry_run=dice.random() < 0.06,
-        attempts=dice.choices((ATTEMPTS_AT_MOST, 2, 1), (85, 8, 7))[0],
+        attempts=attempts,
         batch=dice.choice((1, 1, 3)),
         acts=tuple(acts),
     )
+
+
+def _away_when_unlocked(dice: random.Random) -> list[Act]:
+    """What waits for a lock finds nobody there when it looks again."""
+    at_s = dice.uniform(3, 30)
+    away = [Act(at_s + after_s, "target-away", {"for_s": 9.0}) for after_s in (17.0, 26.0)]
+    return [Act(at_s, "target-locked", {"for_s": 12.0}), *away]
+
+
+def _locked_while_rewritten(dice: random.Random) -> list[Act]:
+    """What would be written again for another reason than a change at the source has to wait at first."""
+    at_s = dice.uniform(8, 30)
+    raised = Act(at_s, "translation-raised", {"down_s": 0.5, "replay": True})
+    return [Act(at_s, "target-locked", {"for_s": dice.uniform(8, 18)}), raised]
 
 
 def _documents(dice: random.Random) -> list[Act]:
@@ -200,7 +220,7 @@ def fault_detail(dice: random.Random, kind: str, chosen: Act) -> dict[str, Any]:
             return {"back": dice.choice((None, 1, 2, 5)), "down_s": dice.uniform(0.1, 2)}
         case "translation-raised":
             return {"down_s": dice.uniform(0.1, 2), "replay": dice.random() < 0.8}
-        case "mapping-gap" | "reference-gap":
+        case "mapping-gap" | "reference-gap" | "flow-narrowed":
             return {"for_s": dice.uniform(2, 30)}
         case _:
             return {}

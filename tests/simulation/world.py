@@ -97,6 +97,7 @@ class World:
         self.troubles: list[str] = []
         """Errors that no fault explains: each is a finding."""
         self.version = 1
+        self.dry_run, self.mapped, self.narrowed = False, True, False
         self.processes: dict[str, Process] = {}
         self._lives: Counter[str] = Counter()
         self._logs: dict[str, MemoryLog] = {}
@@ -149,9 +150,10 @@ class World:
         kept = codes if complete else [code for code in codes if not code.startswith("T4100")]
         self.shop.vendor.references = {("account", code): {"code": code} for code in kept}
 
-    def configure(self, *, dry_run: bool, mapped: bool) -> None:
-        """Apply the tenant's configuration; without `mapped` one account has no mapping."""
-        self.dry_run, self.mapped = dry_run, mapped
+    def configure(self, *, dry_run: bool, mapped: bool, narrowed: bool = False) -> None:
+        """Apply the tenant's configuration; without `mapped` one account has no mapping, `narrowed` nothing that is
+        not written yet belongs to the flow."""
+        self.dry_run, self.mapped, self.narrowed = dry_run, mapped, narrowed
         codes = ACCOUNTS if mapped else ACCOUNTS[:1]
         table = {
             account(code, v): MappingEntry(f"T{account(code, v)}", "1")
@@ -168,6 +170,7 @@ class World:
             options=MemoryOptions(link_suppliers=True, map_accounts=True),
             on_block=OnBlock.REJECT if self.schedule.rejects else OnBlock.HOLD,
             feedback=self.schedule.rejects,
+            exclude_origin=frozenset({"native"} if narrowed else ()),
             wait_s=WAIT_S,
         )
         self.configuration.apply(

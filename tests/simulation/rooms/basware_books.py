@@ -26,6 +26,7 @@ from .screens import Rows, Screens, Store, port, words
 
 CENT, ZERO = Decimal("0.01"), Decimal(0)
 ANSWERED = ("Transferred", "TransferFailed")
+PAYMENT_BLOCK = "payment-block"
 NO_ACCOUNT, NO_SUPPLIER = "gl-account-unknown-in-target", "supplier-unknown-in-target"
 MESSAGE_LIMIT = 250
 
@@ -73,6 +74,7 @@ class BaswareBooks:
             "create_invoice", companyCode=self._of, supplierCode=vendor.code, supplierSourceSystemId="ERP",
             currencyCode=vendor.currency, invoiceNumber=number, invoiceDate=company.day(9), dueDate=company.day(39),
             paymentTermCode="30D", processingStatus="WaitingForTransfer", codingRows=self._rows(),
+            paymentBlock=self._dice.random() < 0.15,
             attachments=[{"filename": "invoice.pdf"}] if self._dice.random() < 0.2 else [],
         )  # fmt: skip
         self._invoices[name] = Invoice(str(made["invoiceId"]), number, vendor.code)
@@ -180,11 +182,12 @@ class BaswareBooks:
 
     def _bad(self, shown: Json, invoice: Invoice) -> frozenset[str]:
         """Why it cannot be booked now."""
+        blocked = frozenset({PAYMENT_BLOCK} if shown["paymentBlock"] else ())
         if self._accounts_open:
-            return frozenset()
+            return blocked
         coded = any(row["accountCode"] == MISSING_ACCOUNT for row in shown["codingRows"])
         late = invoice.vendor == self.company.special["late"].code
-        return frozenset({NO_ACCOUNT} if coded else ()) | frozenset({NO_SUPPLIER} if late else ())
+        return blocked | frozenset({NO_ACCOUNT} if coded else ()) | frozenset({NO_SUPPLIER} if late else ())
 
     def _entries(self, exact: Store, invoice: Invoice) -> list[Json]:
         return [

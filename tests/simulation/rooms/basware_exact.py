@@ -33,9 +33,9 @@ class BaswareExactWorld(RoomsWorld):
         "rename": 1,
     }
     faults: Mapping[str, int] = {
-        "source-lost-before-commit": 18,
-        "source-lost-after-commit": 18,
-        "source-committed-late": 18,
+        "source-lost-before-commit": 30,
+        "source-lost-after-commit": 30,
+        "source-committed-late": 30,
     }
     """Of what is told to Basware."""
 

@@ -30,6 +30,7 @@ LEFT_OUT = (
     "wrong-figures",
     "translation-raised",
     "mapping-gap",
+    "flow-narrowed",
     "reference-gap",
     "target-locked",
     "person-edits-target",

@@ -129,8 +129,8 @@ class RoomsWorld(World):
     def stale_references(self) -> bool:
         return False
 
-    def configure(self, *, dry_run: bool, mapped: bool) -> None:
-        self.dry_run, self.mapped = dry_run, mapped
+    def configure(self, *, dry_run: bool, mapped: bool, narrowed: bool = False) -> None:
+        self.dry_run, self.mapped, self.narrowed = dry_run, mapped, narrowed
         entered = self._connect().configuration
         given = list(entered["flows"].values())[self.nth_flow]
         kind = flow_kinds()[given["kind"]]
