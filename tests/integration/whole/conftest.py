@@ -1,8 +1,11 @@
 """The whole platform, a process a service, between the sandboxes of Exact and Coupa: a company for each test file."""
 
 import asyncio
+import hashlib
+import hmac
+import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from tests.parts import Addresses
 
 WITHIN_S = 60.0
 START = "2026-01-01"
+MINUTE_S = 1.5
+"""Of Exact, shortened at both ends."""
 ORDER, INVOICE, SUPPLIER = "purchase-order", "invoice", "supplier"
 
 
@@ -46,15 +51,39 @@ class Company:
             found = (await db.execute(query, {"id": native_id})).mappings().one_or_none()
         return None if found is None else dict(found)
 
-    async def until(self, native_id: str, *states: str) -> dict[str, Any]:
+    async def until(self, native_id: str, *states: str, within_s: float = WITHIN_S) -> dict[str, Any]:
         """Its row, once it is in one of these states."""
         row: dict[str, Any] | None = None
-        for _ in range(int(WITHIN_S / 0.25)):
+        for _ in range(int(within_s / 0.25)):
             row = await self.row(native_id)
             if row is not None and row["state"] in states:
                 return row
             await asyncio.sleep(0.25)
-        raise AssertionError(f"{native_id} is {row}, not {' or '.join(states)}, after {WITHIN_S:g} s")
+        raise AssertionError(f"{native_id} is {row}, not {' or '.join(states)}, after {within_s:g} s")
+
+    async def story(self, native_id: str) -> list[str]:
+        """The names of the events in its story, in order."""
+        query = text("select event from audit where native_id = :id order by at")
+        async with self.on.run.engine.connect() as db:
+            return list((await db.execute(query, {"id": native_id})).scalars())
+
+    async def unread(self) -> dict[str, str]:
+        """What the reader says of keys that it could not read."""
+        query = text("select native_id, error from source_key where attempts > 0")
+        async with self.on.run.engine.connect() as db:
+            return {row.native_id: row.error for row in await db.execute(query)}
+
+    async def webhook_url(self) -> str:
+        endpoints = {str(of): endpoint for endpoint, of in (await self.on.run.configuration.endpoints()).items()}
+        return f"{self.on.platform.public_base_url}/webhooks/{endpoints[f'demo/{self.source}']}"
+
+    def signed(self, topic: str, key: str, action: str = "Update") -> bytes:
+        """A notice as Exact delivers it."""
+        app = self.on.addresses["exact"]["credentials"]["apps"][0]
+        told = {"Topic": topic, "ClientId": app["client_id"], "Division": self.division, "Action": action, "Key": key}
+        content = json.dumps(told, separators=(",", ":")).encode()
+        signature = hmac.new(app["webhook_secret"].encode(), content, hashlib.sha256).hexdigest().upper().encode()
+        return b'{"Content":' + content + b',"HashCode":"' + signature + b'"}'
 
     async def settled(self) -> None:
         left = await watching.settled(self.on, WITHIN_S)
@@ -70,13 +99,17 @@ async def _connect(on: Stage) -> None:
     divisions = on.addresses["exact"]["credentials"]["divisions"]
     facts = {"start_date": START, "divisions": [{"code": code, "prefix": f"D{n}-"} for n, code in enumerate(divisions)]}
     connecting = on.flow.connect(facts, on.addresses)
-    flows = connecting.configuration["flows"]
-    for flow in flows.values():
-        flow["options"]["create_suppliers"] = True
+    company, *others = divisions  # the others have suppliers of the same names
+    connections, flows = connecting.configuration["connections"], connecting.configuration["flows"]
+    for division in others:
+        del connections[f"exact-{division}"], flows[f"exact-coupa-{division}"]
+    connecting = replace(connecting, logins=[f"exact-{company}"])
+    connections[f"exact-{company}"]["settings"]["minute_s"] = MINUTE_S
+    flows[f"exact-coupa-{company}"]["options"]["create_suppliers"] = True
     file = write_configuration(on.platform.key_ring.parent, connecting)
     await on.connector("apply", "-f", str(file), "--yes", secrets=connecting.secrets)
     await log_in(on, connecting)
-    await asyncio.gather(*(on.connector("release", "--flow", name, "--yes") for name in flows))
+    await on.connector("release", "--flow", f"exact-coupa-{company}", "--yes")
 
 
 async def _set_up(on: Stage) -> None:
@@ -92,7 +125,7 @@ async def _set_up(on: Stage) -> None:
         "create_tax_code", [{"code": code, "percentage": rate, "country": {"code": "NL"}} for code, rate in rates]
     )
     await coupa.act("create_uom", code="BX", name="Box", **{"allowable-precision": 0})
-    await on.sandboxes["exact"].switch(minute_s=6.0)
+    await on.sandboxes["exact"].switch(minute_s=MINUTE_S)
 
 
 @pytest.fixture(scope="module")
@@ -117,4 +150,8 @@ async def company(
             await _connect(on)
             company = Company(on, on.addresses["exact"]["credentials"]["divisions"][0])
             await company.settled()
+            accounts = (await on.sandboxes["exact"].store())["crm/Accounts"]
+            for account in accounts:
+                if account["IsSupplier"] and account["Division"] == company.division:
+                    await company.until(account["ID"], "synced")
             yield company

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.integration.whole.collector import Collector, Span
@@ -39,3 +42,102 @@ def _written_for_a_webhook(spans: Sequence[Span]) -> Span | None:
     begun = {span.trace for span in spans if span.name == "webhook exact"}
     writes = (s for s in spans if (s.service, s.name) == ("coupa-writer", "POST") and s.trace in begun)
     return next((span for span in writes if "/api/suppliers" in span.attributes["url.full"]), None)
+
+
+def _order(*lines: dict[str, Any], **header: Any) -> dict[str, Any]:
+    plain = {"Item": "PURCHASE", "QuantityInPurchaseUnits": 2, "NetPrice": 12.5, "VATCode": "2"}
+    return {"Supplier": "1", "PurchaseOrderLines": [{**plain, **line} for line in lines or ({},)], **header}
+
+
+def _entry(*lines: dict[str, Any], **header: Any) -> dict[str, Any]:
+    plain = {"GLAccount": "4200", "AmountFC": 100, "VATCode": "2"}
+    booked = [{**plain, **line} for line in lines or ({},)]
+    return {"Supplier": "1", "Journal": "70", "PurchaseEntryLines": booked, **header}
+
+
+async def test_a_delivery_that_is_replayed_ends_as_it_ended_before(company: Company) -> None:
+    order = await company.exact("create_purchase_order", **_order())
+    key = order["PurchaseOrderID"]
+    await company.until(key, "synced")
+    await company.settled()
+    told, written = await company.story(key), await _writes(company)
+    url = await company.webhook_url()
+    async with httpx.AsyncClient(trust_env=False) as vendor:
+        answers = [await vendor.post(url, content=company.signed("PurchaseOrders", key)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    await company.settled()
+    assert await company.story(key) == told, "it was read again, and was what it had been"
+    assert await _writes(company) == written
+    assert len(await company.in_coupa("purchase_orders", key)) == 1
+
+
+async def test_documents_of_five_thousand_lines_arrive_whole(company: Company) -> None:
+    lines = 5_000
+    order = await company.exact(
+        "create_purchase_order", **_order(*({"NetPrice": n / 100} for n in range(1, lines + 1)))
+    )
+    entry = await company.exact(
+        "create_purchase_entry", **_entry(*({"AmountFC": n} for n in range(1, lines + 1)), YourRef="L5000")
+    )
+    for native_id in (order["PurchaseOrderID"], entry["EntryID"]):
+        await company.until(native_id, "synced", within_s=240.0)
+    (mirrored,) = await company.in_coupa("purchase_orders", order["PurchaseOrderID"])
+    assert len(mirrored["order-lines"]) == lines
+    assert sum(Decimal(line["total"]) for line in mirrored["order-lines"]) == Decimal(order["AmountFCExclVat"])
+    (invoice,) = await company.in_coupa("invoices", entry["EntryID"])
+    assert len(invoice["invoice-lines"]) == lines
+    assert Decimal(invoice["total-with-taxes"]) == Decimal(entry["AmountFC"])
+
+
+async def test_texts_over_coupas_limits_are_cut_and_keys_over_them_are_blocked(company: Company) -> None:
+    wordy = await company.exact("create_purchase_order", **_order({"Description": "very " * 100 + "long"}))
+    numbered = await company.exact("create_purchase_entry", **_entry(YourRef="N" * 60))
+    named = await company.exact("create_supplier", Name="S" * 120, Country="NL", VATNumber="NL001234599B01")
+    await company.until(wordy["PurchaseOrderID"], "synced")
+    (mirrored,) = await company.in_coupa("purchase_orders", wordy["PurchaseOrderID"])
+    (line,) = mirrored["order-lines"]
+    assert len(line["description"]) == 255
+    assert line["description"].endswith("…")
+    for native_id in (numbered["EntryID"], named["ID"]):
+        row = await company.until(native_id, "blocked")
+        assert [reason["code"] for reason in row["reasons"]] == ["key-too-long"]
+
+
+ANSWERS = {
+    "HTML": {"action": "respond", "status": 200, "body": "<html>busy</html>", "content_type": "text/html"},
+    "truncated JSON": {"action": "truncate"},
+    "a wrong type": {"action": "respond", "status": 200, "body": '{"d":"no"}', "content_type": "application/json"},
+    "200 with an error": {
+        "action": "respond",
+        "status": 200,
+        "body": '{"error":{"code":"","message":{"lang":"","value":"A problem has occurred"}}}',
+        "content_type": "application/json",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_an_answer_that_is_none_is_named_while_other_documents_go_on_and_nothing_is_lost(
+    company: Company, kind: str
+) -> None:
+    """As long as it lasts, every read of entries is answered so."""
+    await company.on.sandboxes["exact"].fault(path="/purchaseentry/PurchaseEntries$", times=None, **ANSWERS[kind])
+    try:
+        entry = await company.exact("create_purchase_entry", **_entry(YourRef=kind))
+        order = await company.exact("create_purchase_order", **_order())
+        await company.until(order["PurchaseOrderID"], "synced")
+        named = {}
+        while entry["EntryID"] not in named:
+            named = await company.unread()
+            await asyncio.sleep(0.2)
+        assert "PurchaseEntries" in named[entry["EntryID"]]
+        assert await company.row(entry["EntryID"]) is None
+    finally:
+        await company.on.sandboxes["exact"].mend()
+    await company.until(entry["EntryID"], "synced")
+    assert entry["EntryID"] not in await company.unread()
+
+
+async def _writes(company: Company) -> int:
+    calls = await company.on.sandboxes["coupa"].calls()
+    return sum(call["method"] != "GET" and call["path"].startswith("/api/") for call in calls)

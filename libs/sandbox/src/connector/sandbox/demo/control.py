@@ -45,6 +45,10 @@ class ControlPort:
         """Plan a misbehaviour of the vendor's own paths."""
         (await self._client.post(f"{self._url}/faults", json=rule)).raise_for_status()
 
+    async def mend(self) -> None:
+        """All planned misbehaviour ends."""
+        (await self._client.delete(f"{self._url}/faults")).raise_for_status()
+
     async def store(self) -> dict[str, list[Json]]:
         """Everything the vendor holds, removed records too."""
         answer = await self._client.get(f"{self._url}/store", timeout=ACT_TIMEOUT_S)
