@@ -12,7 +12,7 @@ from typing import Any
 from .running import Run, run
 
 RESULT = Path("build/chaos.json")
-KILLS_A_RUN = 200
+KILLS_A_RUN = 250
 """A run starts everything anew; a long campaign is many runs, each with the next seed."""
 KILLS = 60
 

@@ -14,14 +14,14 @@ from connector.console.processes import Process, ProcessEnded
 from connector.console.services import service
 
 WEIGHTS = {
-    "kill": 60,
-    "stop": 18,
-    "lose-answers": 8,
-    "outage": 6,
-    "kill-broker": 3,
+    "kill": 120,
+    "stop": 36,
+    "lose-answers": 16,
+    "outage": 12,
+    "kill-broker": 2,
     "restart-broker": 1,
-    "kill-database": 3,
-    "restart-database": 1,
+    "kill-database": 4,
+    "restart-database": 2,
 }
 NO_KILLS = frozenset({"lose-answers", "outage", "replace"})
 """What is counted, and kills nothing, or what is counted already."""

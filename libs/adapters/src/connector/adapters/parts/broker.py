@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from connector.adapters.parts.part import PartsError, answers, cache_folder, checkout, end_with, free_port, locked
 
-_READY_WITHIN_S = 60
+_READY_WITHIN_S = 180
 _OLDEST_JAVA = 17
 
 
