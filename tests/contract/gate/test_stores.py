@@ -136,6 +136,9 @@ class TestTokenStore:
         assert await stores.tokens.begin_refresh(connection, generation, "a2", 5.0) is None
         await asyncio.sleep(0.25)
         assert await stores.tokens.begin_refresh(connection, generation, "a2", 5.0) is not None
+        assert (await stores.tokens.read(connection)).attempts == 1
+        await stores.tokens.give_back(connection, generation, "a2", retry_after_s=0.0, tried=False)
+        assert (await stores.tokens.read(connection)).attempts == 1, "what never left makes nobody wait longer"
 
     async def test_an_unanswered_renewal_holds_until_its_not_after(
         self, stores: Stores, connection: ConnectionId

@@ -226,7 +226,9 @@ class TokenKeeper:
             )
             waited_s = self._clock.boot_time_s() - started_s
             await self._store.store(connection, generation, self.seal(connection, auth, grant, waited_s))
-        except (_TooLate, VendorNotReached):
+        except _TooLate:
+            await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(0), tried=False)
+        except VendorNotReached:
             await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(row.attempts))
         except TooEarly as refusal:
             if not await self._keep(auth, row, pair, refusal.kept):

@@ -140,8 +140,10 @@ class MemoryTokenStore:
         assert after is not None
         return after.generation
 
-    async def give_back(self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float) -> None:
-        await self._change(connection, lambda row: life.given_back(row, generation, holder, retry_after_s))
+    async def give_back(
+        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
+    ) -> None:
+        await self._change(connection, lambda row: life.given_back(row, generation, holder, retry_after_s, tried=tried))
 
     async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
         await self._change(connection, lambda row: life.left_open(row, generation, holder, reason))

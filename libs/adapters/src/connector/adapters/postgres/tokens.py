@@ -104,8 +104,10 @@ class PostgresTokenStore:
         assert after is not None
         return after.generation
 
-    async def give_back(self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float) -> None:
-        await self._change(connection, lambda row: life.given_back(row, generation, holder, retry_after_s))
+    async def give_back(
+        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
+    ) -> None:
+        await self._change(connection, lambda row: life.given_back(row, generation, holder, retry_after_s, tried=tried))
 
     async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
         await self._change(connection, lambda row: life.left_open(row, generation, holder, reason))

@@ -88,7 +88,9 @@ def _holds(row: TokenRow, generation: int, holder: str) -> bool:
     return row.generation == generation and row.state is TokenState.REFRESHING and row.holder == holder
 
 
-def given_back(row: TokenRow, generation: int, holder: str, retry_after_s: float) -> TokenRow | None:
+def given_back(
+    row: TokenRow, generation: int, holder: str, retry_after_s: float, *, tried: bool = True
+) -> TokenRow | None:
     if not _holds(row, generation, holder):
         return None
     return replace(
@@ -96,7 +98,7 @@ def given_back(row: TokenRow, generation: int, holder: str, retry_after_s: float
         state=TokenState.VALID if row.sealed else TokenState.NONE,
         holder=None,
         not_after=None,
-        attempts=row.attempts + 1,
+        attempts=row.attempts + 1 if tried else row.attempts,
         retry_at=row.now + timedelta(seconds=retry_after_s),
     )
 

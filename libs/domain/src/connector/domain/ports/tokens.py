@@ -84,8 +84,13 @@ class TokenStore(Protocol):
         """Store a pair that a person's login gave; lifts every mark. Return the new generation."""
         ...
 
-    async def give_back(self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float) -> None:
-        """The renewal did not happen (nothing left, or the vendor said "too early"): the old pair stays in force."""
+    async def give_back(
+        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
+    ) -> None:
+        """The renewal did not happen (nothing left, or the vendor said "too early"): the old pair stays in force.
+
+        `tried` is False where it was given up before anything left: that says nothing of the vendor.
+        """
         ...
 
     async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
