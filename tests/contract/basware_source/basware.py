@@ -88,7 +88,7 @@ class Sandbox:
         return str(self.act("create_order", orderNumber=number, **{**usual, **given})["externalCode"])
 
     def settings(self, **changes: Any) -> Settings:
-        given = {"base_url": self.base_url, "company": {"NL01": {}}, "confirm_after_s": 0.1, "call_deadline_s": 2.0}
+        given = {"base_url": self.base_url, "company": {"NL01": {}}, "confirm_after_s": 0.1, "call_deadline_s": 10.0}
         return Settings.model_validate({**given, **changes})
 
     def token(self) -> str:

@@ -3,11 +3,17 @@
 from decimal import Decimal
 from typing import Any
 
+from connector.adapters.clock import SystemClock
+from connector.adapters.systems.basware.auth import AUTH
+from connector.adapters.systems.basware.responses import BaswareResponder
+from connector.adapters.systems.basware.webhook import Recipient
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.documents.invoice import InvoiceStatus
-from connector.domain.identity import Entity, TrafficClass
+from connector.domain.identity import Entity, EntityRef, FlowId, TrafficClass
+from connector.domain.ports.answers import DueAnswer
 from connector.domain.ports.source import Notice, Unreadable
-from tests.contract.basware_source.basware import Room, canonical_of, row
+from connector.domain.sync.states import State
+from tests.contract.basware_source.basware import BASWARE, OpenGate, Receiver, Room, canonical_of, receiving, row
 
 
 async def test_an_invoice_is_read_through_the_redirect_with_its_round_and_supplier(room: Room) -> None:
@@ -33,12 +39,33 @@ async def test_an_invoice_is_read_through_the_redirect_with_its_round_and_suppli
 
 
 async def test_every_call_names_itself_and_the_link_is_followed_without_our_token(room: Room) -> None:
-    """The blob origin refuses any Authorization: the read succeeds only without."""
+    """The blob origin refuses any Authorization: a read succeeds only without."""
     room.sandbox.set(require_request_id=True)
-    key = room.sandbox.create_invoice("R-2")
-    (read,) = await room.read(room.source(), Entity.INVOICE, key)
+    secrets = {name: room.sandbox.credentials[name] for name in ("client_id", "client_secret")}
+    settings = room.sandbox.settings()
+    await AUTH.renew(room.http, settings, secrets, None, deadline_s=5.0, before_send=None)
+    invoice, order = room.sandbox.create_invoice("R-2"), room.sandbox.create_order("PO-R2")
+    with receiving(Receiver(Recipient(("sécret",)))) as address:
+        source = room.source(address=address, stuck_after_s=0.001)
+        for job in source.jobs:
+            await room.sweep(source, job.name)
+        reads = await room.read(source, Entity.INVOICE, invoice)
+        await source.acknowledge(Entity.INVOICE, reads, TrafficClass.LIVE)
+        orders = await room.read(source, Entity.PURCHASE_ORDER, order)
+        await source.acknowledge(Entity.PURCHASE_ORDER, orders, TrafficClass.LIVE)
+    responder = BaswareResponder(BASWARE, settings, OpenGate(room.sandbox.token()), room.http, SystemClock())
+    ref, flow = EntityRef(BASWARE, Entity.INVOICE, invoice), FlowId("acme", "basware-exact")
+    due = DueAnswer(ref, 0, flow, State.SYNCED, [], {"entry": {"number": "7"}})
+    await responder.answer(due, await responder.look(due), before_send)
     room.sandbox.set(require_request_id=False)
-    assert read.record is not None
+    called = {call["path"].split("/")[2] for call in room.sandbox.calls("/v1/")}
+    assert called >= {"tokens", "accountingDocuments", "exportedPurchaseOrders", "vendors", "tasks", "subscriptions"}
+    assert {call["status"] for call in room.sandbox.calls("/v1/")} <= {200, 302, 404}
+    assert (len(reads), room.sandbox.invoice(invoice)["processingStatus"]) == (1, "Transferred")
+
+
+async def before_send() -> float:
+    return 5.0
 
 
 async def test_many_invoices_are_listed_a_hundred_a_call(room: Room) -> None:
