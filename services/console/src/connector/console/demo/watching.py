@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from sqlalchemy import text
 
 from connector.adapters.kafka.lag import lag
@@ -52,7 +52,13 @@ async def settled(stage: Stage, within_s: float, progress: Any = lambda unsettle
     ends = asyncio.get_running_loop().time() + within_s
     quiet = 0
     while True:
-        unsettled = await look(stage, since)
+        try:
+            unsettled = await look(stage, since)
+        except KafkaException:
+            if asyncio.get_running_loop().time() > ends:
+                raise
+            quiet = 0  # the broker is slow to answer, on a crowded machine or while services come back
+            continue
         progress(unsettled)
         quiet = 0 if unsettled else quiet + 1
         if quiet == 2 or asyncio.get_running_loop().time() > ends:
