@@ -11,6 +11,7 @@ KILLS = 20
 
 @pytest.mark.slow
 @pytest.mark.ci
+@pytest.mark.timeout(1500)
 async def test_whatever_is_killed_both_sides_agree_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)  # it kills broker and database: they must be its own

