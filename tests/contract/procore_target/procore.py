@@ -178,6 +178,9 @@ class Desk:
 
     sandbox: Sandbox
     target: ProcoreTarget
+    within_s: float = WITHIN_S
+    """How long a row may take to where it is expected."""
+    pace: Pace = field(default_factory=lambda: Pace(recheck_s=0.3))
     configuration: MemoryConfiguration = field(default_factory=MemoryConfiguration)
     troubles: list[Exception] = field(default_factory=list)
 
@@ -210,7 +213,7 @@ class Desk:
             spawner=group,
             signal=AsyncioSignal,
             report=lambda what, error: self.troubles.append(error),
-            pace=Pace(recheck_s=0.3),
+            pace=self.pace,
         )
 
     async def know_the_source(self) -> None:
@@ -233,12 +236,13 @@ class Desk:
 
     async def until(self, state: State, entity: Entity, native_id: str) -> Row:
         """Wait for a state; fails with the row's reasons and story where it doesn't come."""
-        deadline = asyncio.get_running_loop().time() + WITHIN_S
+        deadline = asyncio.get_running_loop().time() + self.within_s
         while self.row(entity, native_id).state != state:
             if asyncio.get_running_loop().time() > deadline:
                 row = self.row(entity, native_id)
                 story = [(told.event, dict(told.detail)) for told in self.tables.audit[row.desired.row]]
-                raise AssertionError(f"{row.state}: {[str(reason) for reason in row.reasons]}; {story}")
+                reasons = [str(reason) for reason in row.reasons]
+                raise AssertionError(f"{row.state}: {reasons}; {story}; {self.troubles}")
             await asyncio.sleep(0.02)
         return self.row(entity, native_id)
 
@@ -250,10 +254,10 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk_of(sandbox: Sandbox) -> AsyncIterator[Desk]:
+async def desk_of(sandbox: Sandbox, **given: Any) -> AsyncIterator[Desk]:
     async with vendor_http() as http, asyncio.TaskGroup() as group:
         target = ProcoreTarget(sandbox.settings(), PROCORE, OpenGate(sandbox.token()), http)
-        desk = Desk(sandbox, target)
+        desk = Desk(sandbox, target, **given)
         dispatcher = desk.dispatcher(group)
         group.create_task(dispatcher.run())
         await desk.know_the_source()

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from connector.domain.documents.common import Coding
 from connector.domain.identity import Entity
 from connector.domain.ports.operations import Selection
 from connector.domain.sync.states import State
 from tests.contract.coupa_target.coupa import supplier
-from tests.contract.procore_target.procore import FLOW, Desk, cost, invoice, line, order
+from tests.contract.procore_target.procore import FLOW, Desk, coding, cost, invoice, line, order
 
 ORDERS, COSTS = "purchase_order_contracts", "direct_costs"
 ORDER, INVOICE = Entity.PURCHASE_ORDER, Entity.INVOICE
@@ -70,6 +71,21 @@ async def test_an_origin_id_that_procore_gives_to_nobody_else_is_told_as_owned(d
             '"errors":{"origin_id":["has already been taken"]}}]}'  # fmt: skip
     desk.sandbox.fault(method="PATCH", path=f"/{ORDERS}/sync$", status=200, body=taken, **REFUSED)
     assert await desk.settle(order("140"), "o14", State.BLOCKED) == ["origin-owned-by-other"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (coding("4999"), "gl-account-unknown-at-source"),
+        (coding("4000", cost_center="999"), "cost-center-unknown-at-source"),
+    ],
+)
+async def test_an_invoice_on_a_code_that_exact_does_not_have_is_not_written(
+    desk: Desk, codes: list[Coding], told: str
+) -> None:
+    desk.choose({"4999/*/*": "P-100:01-100.M"})
+    assert await desk.settle(invoice("F-5", cost("1", accounting=codes)), "i5", State.WAITING) == [told]
+    assert not desk.sandbox.store(COSTS)
 
 
 async def test_an_invoice_in_another_currency_than_its_project_is_not_written(desk: Desk) -> None:

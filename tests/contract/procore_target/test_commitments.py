@@ -9,8 +9,10 @@ from connector.domain.documents.common import Coding
 from connector.domain.documents.invoice import LinkStrength, OrderLink
 from connector.domain.documents.purchase_order import OrderLifecycle
 from connector.domain.identity import Entity
+from connector.domain.ports.operations import Selection
+from connector.domain.sync.dispatcher import Pace
 from connector.domain.sync.states import State
-from tests.contract.procore_target.procore import Desk, coding, cost, invoice, line, order
+from tests.contract.procore_target.procore import FLOW, Desk, Sandbox, coding, cost, desk_of, invoice, line, order
 
 ORDERS, LINES = "purchase_order_contracts", "purchase_order_contract_line_items"
 ORDER = Entity.PURCHASE_ORDER
@@ -86,6 +88,20 @@ async def test_a_frozen_order_is_left_to_people_where_the_flow_says_so(desk: Des
     await desk.settle(order("310"), "o31")
     assert await desk.settle(order("310", line("310-1", "12")), "o31", State.BLOCKED) == ["frozen-in-target"]
     assert desk.sandbox.one(ORDERS, number="310")["grand_total"] == "125.0"
+
+
+async def test_a_commitment_that_people_left_as_a_draft_is_found_and_approved_again_once_released(
+    sandbox: Sandbox,
+) -> None:
+    async with desk_of(sandbox, pace=Pace(recheck_s=0.3, sweep_s=0.2, seen_again_s=0.5)) as desk:
+        await desk.settle(order("350"), "o35")
+        made = sandbox.one(ORDERS, number="350")
+        sandbox.act("edit_purchase_order", id=made["id"], status="Draft")
+        row = await desk.until(State.BLOCKED, ORDER, "o35")
+        assert [reason.code for reason in row.reasons] == ["changed-in-target"]
+        await desk.operations.release(Selection(FLOW, frozenset({State.BLOCKED}), ORDER, ["o35"]), "ann")
+        await desk.until(State.SYNCED, ORDER, "o35")
+    assert sandbox.one(ORDERS, number="350")["status"] == "Approved"
 
 
 async def test_a_cancelled_order_is_closed(desk: Desk) -> None:

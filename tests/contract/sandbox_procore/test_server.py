@@ -1,4 +1,4 @@
-"""The sandbox over real sockets: answers that get lost after the commit, slow ones, and a login origin of its own."""
+"""The sandbox alone, by `connector sandbox procore`: lost answers, slow ones, and a login origin of its own."""
 
 import asyncio
 import contextlib
@@ -14,15 +14,15 @@ import pytest
 async def server():
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "connector.sandbox", "procore", "--seed", "1", "--set", "spike_limit=null"),
+        *("-m", "connector.console.main", "sandbox", "procore", "--seed", "1", "--set", "spike_limit=null"),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    async with asyncio.timeout(20):
-        line = json.loads(await process.stdout.readline())
-    yield line
-    process.terminate()
-    with contextlib.suppress(ProcessLookupError):
+    try:
+        yield json.loads(await asyncio.wait_for(process.stdout.readline(), 120))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 
