@@ -1,5 +1,6 @@
 """A connection to Exact's sandbox, whose tokens live for three seconds, and the gate before it."""
 
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from connector.domain.ports.configuration import Connection
 from tests.integration.gate.world import VendorProcess, World, exact_connection, vendor_process, world, write_key_ring
+
+_numbers = itertools.count()
+"""The database is the module's: each test has a connection of its own."""
 
 
 @pytest.fixture
@@ -17,7 +21,7 @@ def exact() -> Iterator[VendorProcess]:
 
 @pytest.fixture
 def connection(exact: VendorProcess, request: pytest.FixtureRequest) -> Connection:
-    name = request.node.name[:60].translate(str.maketrans("_[]", "---")).strip("-").lower()
+    name = f"{request.node.name[:50].partition('[')[0].replace('_', '-').lower()}-{next(_numbers)}"
     return exact_connection(exact.base_url, exact.credentials["divisions"][0], name=name, call_deadline_s=2.0)
 
 
