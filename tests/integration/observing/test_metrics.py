@@ -1,5 +1,6 @@
 """What the poller shows of a company's connections and flows, from the real tables."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from connector.adapters.parts.part import checkout
 from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.quota import PostgresQuotaStore
 from connector.adapters.postgres.tokens import PostgresTokenStore
+from connector.adapters.postgres.transfers import PostgresTransfers
 from connector.adapters.runtime import Runtime, runtime
 from connector.adapters.systems.exact.quota import ERRORS_PER_HOUR, QUOTA
 from connector.console.services import Platform, new_key_ring
@@ -74,6 +76,36 @@ async def take_one_invoice(run: Runtime) -> None:
         origin=Origin("canonical.invoice.v1", 0, 1),
     )
     await PostgresDesiredRows(run.engine).upsert([row])
+
+
+async def connect_basware(run: Runtime, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASWARE_SECRET", "planted")
+    connection = """  basware:
+    system: basware
+    settings: {region: eu, company: {NL01: {}}, stuck_after_s: 1}
+    secrets: {client_id: env:BASWARE_SECRET, client_secret: env:BASWARE_SECRET, webhook_secret: env:BASWARE_SECRET}
+"""
+    file = folder / "tenant.yaml"
+    file.write_text(EXAMPLE.read_text().replace("connections:\n", f"connections:\n{connection}", 1))
+    await run.configuration.apply(load(file, loopback_http=True), "test", {})
+
+
+async def test_documents_taken_over_and_never_answered_are_shown(
+    run: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await connect_basware(run, tmp_path, monkeypatch)
+    basware, transfers = ConnectionId("acme", "basware"), PostgresTransfers(run.engine)
+    await transfers.open(basware, {"taken": 0, "offered": 0})
+    await transfers.acknowledged(basware, ["taken"])
+    await asyncio.sleep(1.1)
+    shown = CollectorRegistry()
+
+    def unanswered() -> float | None:
+        return shown.get_sample_value("connector_unanswered", {"connection": "acme/basware", "system": "basware"})
+
+    async with running(observe(run, shown)):
+        await until(lambda: unanswered() is not None)
+        assert unanswered() == 1
 
 
 async def test_tokens_quota_degraded_endpoints_and_rows_are_shown(run: Runtime) -> None:

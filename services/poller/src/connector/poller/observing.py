@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from connector.adapters.postgres.operations import PostgresOperations
 from connector.adapters.postgres.source_keys import PostgresSourceKeys
 from connector.adapters.postgres.tokens import PostgresTokenStore
+from connector.adapters.postgres.transfers import PostgresTransfers
 from connector.adapters.runtime import Runtime
 from connector.domain.ports.configuration import Connection, Snapshot
 from connector.domain.ports.quota import QuotaStatus
@@ -70,8 +71,11 @@ async def _connections(run: Runtime, snapshot: Snapshot) -> Iterator[GaugeMetric
         "connector_endpoint_degraded", "1 while an endpoint's error budget is spent", labels=(*of, "endpoint")
     )
     due = GaugeMetricFamily("connector_keys_due", "Keys at the source waiting to be read", labels=(*of, "traffic"))
+    unanswered = GaugeMetricFamily(
+        "connector_unanswered", "Documents taken over from their source and not answered for too long", labels=of
+    )
     tokens = {row.connection: row for row in await PostgresTokenStore(run.engine).all()}
-    keys = PostgresSourceKeys(run.engine, run.listener)
+    keys, transfers = PostgresSourceKeys(run.engine, run.listener), PostgresTransfers(run.engine)
     for connection in snapshot.connections.values():
         name = (str(connection.id), connection.system)
         token, quota = tokens.get(connection.id), await run.gate.status(connection.id)
@@ -82,7 +86,9 @@ async def _connections(run: Runtime, snapshot: Snapshot) -> Iterator[GaugeMetric
             degraded.add_metric((*name, endpoint), 1)
         for traffic, count in (await keys.backlog(connection.id)).items():
             due.add_metric((*name, traffic), count)
-    return iter((paused, state, age, left, limit, degraded, due))
+        if (too_long_s := getattr(connection.settings, "stuck_after_s", None)) is not None:
+            unanswered.add_metric(name, len(await transfers.unanswered(connection.id, too_long_s)))
+    return iter((paused, state, age, left, limit, degraded, due, unanswered))
 
 
 def _paused(connection: Connection, token: TokenRow | None) -> int:
