@@ -180,6 +180,7 @@ class Desk:
     target: ProcoreTarget
     within_s: float = WITHIN_S
     """How long a row may take to where it is expected."""
+    connection: Connection = CONNECTION
     pace: Pace = field(default_factory=lambda: Pace(recheck_s=0.3))
     configuration: MemoryConfiguration = field(default_factory=MemoryConfiguration)
     troubles: list[Exception] = field(default_factory=list)
@@ -196,7 +197,7 @@ class Desk:
             for table, entries in tables.items()
         }
         self.configuration.apply(
-            connections={PROCORE: CONNECTION}, flows={FLOW: flow_with(**options)}, mappings=mappings
+            connections={PROCORE: self.connection}, flows={FLOW: flow_with(**options)}, mappings=mappings
         )
 
     def dispatcher(self, group: asyncio.TaskGroup) -> Dispatcher:

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from connector.domain.identity import Entity
+from connector.adapters.systems.procore.naming import resource
+from connector.domain.identity import Entity, TrafficClass
 from connector.domain.ports.configuration import FlowState
+from connector.domain.ports.target import NaturalKey
 from connector.domain.sync.states import State
 from tests.contract.procore_target.procore import CONNECTION, FLOW, PROCORE, Desk, cost, flow_with, invoice, line, order
 
@@ -48,6 +50,18 @@ async def test_one_sync_carries_many_orders_and_200_is_not_taken_for_success(des
         assert (made.get(f"B{native_id}") == "Approved") == (state is State.SYNCED)
         reasons = [str(reason) for reason in desk.row(ORDER, native_id).reasons]
         assert state is State.SYNCED or any("could not be processed" in reason for reason in reasons)
+
+
+async def test_hundreds_of_orders_are_looked_for_at_once(desk: Desk) -> None:
+    """The header Link of such an answer repeats the address, keys and all."""
+    await desk.settle(order("800"), "sought")
+    place = resource(ORDERS, desk.sandbox.project("P-100"))
+    names = ["sought", *(f"other-{n}" for n in range(300))]
+    keys = [NaturalKey(place, (("origin_id", f"acme/exact-nl/purchase-order/{name}:P-100"),)) for name in names]
+    before = len(desk.sandbox.calls())
+    found = await desk.target.look_up(keys, TrafficClass.LIVE)
+    assert [key for key, hits in found.items() if hits] == keys[:1]
+    assert len(desk.sandbox.calls()) - before <= len(keys) / 40
 
 
 async def test_more_lines_than_one_sync_takes_go_in_several(desk: Desk) -> None:

@@ -19,6 +19,8 @@ from connector.domain.vendor_error import UnknownOutcome, VendorError, VendorNot
 
 BODY_CAP_BYTES = 40 * 1024 * 1024
 """Above the largest answer a vendor promises (Exact: 38 MB)."""
+HEADER_CAP_BYTES = 64 * 1024
+"""A header Link repeats a request's address up to four times, and filters make addresses of kilobytes."""
 _KEEP_ALIVE_S = 3.0  # below the 5 s after which common servers close: a request on a closing connection is lost
 
 BeforeSend = Callable[[], Awaitable[object]]
@@ -75,6 +77,7 @@ def _session(limit: int) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=limit, keepalive_timeout=_KEEP_ALIVE_S),
         trace_configs=[trace],
         cookie_jar=aiohttp.DummyCookieJar(),
+        max_field_size=HEADER_CAP_BYTES,
         skip_auto_headers=("User-Agent",),
     )
     session._retry_connection = False  # else aiohttp repeats a PUT or DELETE by itself, behind our back

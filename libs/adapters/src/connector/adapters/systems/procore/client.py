@@ -19,8 +19,9 @@ Row = dict[str, Any]
 
 PAGE = 1000
 """Rows a page of v1 lists; Procore recommends no more than 2,000."""
-KEYS_BYTES = 5500
-"""How much of an address the values of one filter may take: common servers refuse addresses above 8 KB."""
+KEYS_BYTES = 2400
+"""How much of an address the values of one filter may take. Common servers refuse addresses above 8 KB, and proxies
+headers of that size: the header Link repeats the address for the first, previous, next and last page."""
 
 
 class ProcoreClient:
