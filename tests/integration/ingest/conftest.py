@@ -19,7 +19,7 @@ from connector.adapters.postgres.engine import engine
 from connector.adapters.postgres.vault import PostgresSealedStore
 from connector.adapters.systems import names
 from connector.adapters.vault import FileKeys, Vault
-from connector.console.processes import Processes
+from connector.console.processes import Process, Processes
 from connector.console.services import Platform, new_key_ring, service
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.log import catalogue, webhooks_topic
@@ -45,7 +45,11 @@ class Receiver:
     base_url: str
     endpoint: str
     settings: KafkaSettings
-    log_file: Path
+    process: Process
+
+    @property
+    def log_file(self) -> Path:
+        return self.process.log
 
     @property
     def webhook_url(self) -> str:
@@ -95,7 +99,7 @@ def receiving(kafka: str, database_url: str, folder: Path, key_ring: Path) -> It
         ready_url = f"{platform.public_base_url}/livez"
         process = processes.start(type(spec)(spec.name, spec.command, environment, ready_url))
         processes.wait_ready()
-        yield Receiver(platform.public_base_url, endpoint, settings, process.log)
+        yield Receiver(platform.public_base_url, endpoint, settings, process)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,18 @@ def ingest(
     kafka: str, database_url: str, tmp_path_factory: pytest.TempPathFactory, key_ring: Path, secrets: None
 ) -> Iterator[Receiver]:
     folder = tmp_path_factory.mktemp("ingest")
+    settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{folder.name}.")
+    apply_topics(settings, catalogue(names()))
+    with receiving(kafka, database_url, folder, key_ring) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def draining(
+    kafka: str, database_url: str, tmp_path_factory: pytest.TempPathFactory, key_ring: Path, secrets: None
+) -> Iterator[Receiver]:
+    """One of its own, for a test that ends it."""
+    folder = tmp_path_factory.mktemp("draining")
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{folder.name}.")
     apply_topics(settings, catalogue(names()))
     with receiving(kafka, database_url, folder, key_ring) as receiver:

@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import json
+import signal
 import socket
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -116,3 +118,19 @@ def test_a_forged_login_says_what_to_do_and_no_secret_is_logged(ingest: Receiver
 def test_it_describes_itself(ingest: Receiver) -> None:
     assert "/webhooks/{endpoint}" in httpx.get(f"{ingest.base_url}/openapi.json").json()["paths"]
     assert "connector_webhooks_total" in httpx.get(f"{ingest.base_url}/metrics").text
+
+
+def test_told_to_end_it_answers_what_has_begun_to_arrive(draining: Receiver) -> None:
+    """SIGTERM in the middle of a delivery: it is stored and acknowledged before the process ends."""
+    address, body = urlsplit(draining.webhook_url), signed(key="44444444-4444-4444-4444-444444444444")
+    head = f"POST {address.path} HTTP/1.1\r\nhost: here\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+        connection.sendall(head + body[:50])
+        time.sleep(0.5)
+        draining.process.signal(signal.SIGTERM)
+        time.sleep(0.5)
+        connection.sendall(body[50:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    assert draining.process.wait(20.0)
+    assert "drained" in draining.log_file.read_text()
+    assert body in [message.value() for message in draining.stored()]
