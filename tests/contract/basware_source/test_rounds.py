@@ -46,9 +46,9 @@ class Both:
     def basware(self) -> Sandbox:
         return self.room.sandbox
 
-    async def transfer(self, invoice: str) -> AnyRecord:
+    async def transfer(self, invoice: str, **settings: Any) -> AnyRecord:
         """What the reader does: read, let Kafka have it, acknowledge; the mapper and the writer follow."""
-        source = self.room.source()
+        source = self.room.source(**settings)
         for page in await self.room.sweep(source, "vendors"):
             await self.desk.take(*(canonical_of(read, Entity.SUPPLIER) for read in page.rows.get(Entity.SUPPLIER, ())))
         (read,) = await self.room.read(source, Entity.INVOICE, invoice)
@@ -172,6 +172,51 @@ async def test_an_answer_that_basware_takes_and_cannot_use_is_given_again(flow: 
     await flow.told(await flow.transfer(invoice))
     assert flow.basware.invoice(invoice)["processingStatus"] == "Transferred"
     assert flow.sent(invoice) == 2
+
+
+async def refused(flow: Both, invoice: str, *names: str, **settings: Any) -> str:
+    """It is refused once, by what is named, and nothing is written; the message."""
+    flow.desk.choose(on_block=OnBlock.REJECT)
+    response = await flow.told(await flow.transfer(invoice, **settings))
+    message: str = response["responseMessage"]
+    assert (response["success"], flow.sent(invoice)) == (False, 1)
+    assert [name for name in names if name not in message] == []
+    assert 0 < len(message) <= 250
+    assert flow.basware.invoice(invoice)["processingStatus"] == "TransferFailed"
+    return message
+
+
+async def test_rows_that_miss_the_sum_are_told_with_what_they_miss(flow: Both, number: str) -> None:
+    invoice = flow.basware.create_invoice(number, row("60.00", "12.60"), row("40.00", "8.40"), netSum="100.05")
+    await refused(flow, invoice, "miss the invoice's net sum by 0.05 EUR")
+    assert flow.desk.entries(number) == []
+
+
+async def test_an_unknown_company_is_told(flow: Both, number: str) -> None:
+    await refused(flow, flow.basware.create_invoice(number, companyCode="SE01"), "SE01")
+    assert flow.desk.entries(number) == []
+
+
+async def test_a_cost_center_closed_after_the_approval_is_told(flow: Both, number: str) -> None:
+    code = f"Z{number[2:]}"
+    flow.desk.sandbox.act("create_cost_center", Code=code, Description="Closing")
+    invoice = flow.basware.create_invoice(number, row(costCenterCode=code))
+    flow.desk.sandbox.act("edit_cost_center", id=code, EndDate="2020-01-01")
+    await refused(flow, invoice, f"Cost center {code} is closed")
+    assert flow.desk.entries(number) == []
+
+
+async def test_an_image_over_10_mb_is_told(flow: Both, number: str) -> None:
+    invoice = flow.basware.create_invoice(number)
+    flow.basware.act("attach_to_invoice", invoiceId=invoice, filename="scan.pdf", size=10 * 1024 * 1024 + 1)
+    await refused(flow, invoice, "scan.pdf", "too-large", images=True)
+    assert flow.desk.entries(number) == []
+
+
+async def test_many_findings_are_told_as_far_as_they_fit(flow: Both, number: str) -> None:
+    rows = [row(accountCode=f"9{n}99", costCenterCode=f"NOPE{n}", taxCode=f"T{n}") for n in range(5)]
+    message = await refused(flow, flow.basware.create_invoice(number, *rows), "9099")
+    assert "more)" in message
 
 
 async def test_an_invoice_booked_by_hand_is_told_as_such_and_left_alone(flow: Both, number: str) -> None:
