@@ -5,7 +5,7 @@ import base64
 import itertools
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 import pytest
@@ -54,6 +54,8 @@ class Office:
     connection: ConnectionId
     inbox: Inbox
     url: str
+    paused: str | None = None
+    """Why a person stopped the connection."""
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ async def office(database: AsyncEngine, database_url: str) -> AsyncIterator[Offi
     known = exact_connection("http://127.0.0.1:1", 1, name=f"exact-{next(_numbers)}")
 
     async def connections(_: ConnectionId) -> Connection:
-        return known
+        return replace(known, paused=office.paused)
 
     async def receivers(_: str) -> Receiver:
         return Receiver(url, SECRET)
@@ -83,7 +85,8 @@ async def office(database: AsyncEngine, database_url: str) -> AsyncIterator[Offi
         reminders = Reminders(
             store=store, tokens=tokens, connections=connections, receivers=receivers, http=http, clock=SystemClock()
         )
-        yield Office(reminders, store, tokens, known.id, inbox, url)
+        office = Office(reminders, store, tokens, known.id, inbox, url)
+        yield office
 
 
 async def unused_for(office: Office, database_url: str, days: float) -> None:
@@ -138,6 +141,18 @@ async def test_a_paused_connection_is_told_with_its_reason(office: Office) -> No
     message = json.loads(office.inbox.got[0][1])
     assert message["type"] == "connection.paused"
     assert message["data"]["reason"] == "invalid_grant"
+
+
+async def test_a_connection_that_a_person_stopped_is_told_until_it_goes_on(office: Office) -> None:
+    await office.tokens.adopt(office.connection, NewPair(Sealed("k", b"x"), 600.0, 570.0))
+    assert await office.reminders.watch() == 0
+    office.paused = "the auditors are here"
+    assert [await office.reminders.watch() for _ in range(2)] == [1, 0]
+    await office.reminders.deliver()
+    told = json.loads(office.inbox.got[0][1])
+    assert told["type"] == "connection.paused"
+    assert told["data"]["reason"] == "the auditors are here"
+    assert told["data"]["next_step"] == f"connector resume {office.connection}"
 
 
 async def test_blocked_records_of_a_day_become_one_message(office: Office) -> None:

@@ -119,6 +119,29 @@ async def test_keys_rotate_while_every_read_and_write_goes_on(store: PostgresSea
         assert (await fresh.credentials(connection))["client_secret"] == f"{connection.connection}-replaced"
 
 
+class Interrupted(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+async def test_an_interrupted_rotation_goes_on_where_it_was(store: PostgresSealedStore, key_file: Path) -> None:
+    vault = Vault(store, FileKeys(key_file))
+    for index in range(30):
+        await vault.put(ConnectionId("interrupted", f"c{index}"), {"client_secret": "s"})
+    write(key_file, ring("new", "old", "new"))
+    before = await store.count_under_other_keys("new")
+
+    def interrupt(state: RotationProgress) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        await rotate(vault, store, batch=10, progress=interrupt)
+    left = await store.count_under_other_keys("new")
+    assert 0 < left < before
+    shown = list[RotationProgress]()
+    result = await rotate(Vault(store, FileKeys(key_file)), store, batch=10, progress=shown.append)
+    assert (shown[0].total, result.done + len(result.broken)) == (left, left)
+
+
 async def test_a_rotation_names_what_it_cannot_open_and_does_the_rest(
     store: PostgresSealedStore, key_file: Path, database_url: str
 ) -> None:
