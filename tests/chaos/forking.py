@@ -24,6 +24,8 @@ from connector.adapters.parts.part import checkout, end_with
 from connector.console import processes
 from connector.console.processes import Process, Spec
 
+NAME = "tests.chaos.forking"
+"""Of this module, whatever name a test session gives it."""
 LOOK_S = 0.02
 
 
@@ -32,7 +34,7 @@ class Nursery:
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *modules],
+            [sys.executable, "-m", NAME, *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=checkout(),
