@@ -68,6 +68,21 @@ def test_a_server_serves_two_origins_and_can_lose_an_answer_after_committing(ser
         assert control.post("/act/approve_invoice", json={"invoiceId": "x"}).status_code == 400
 
 
+def test_the_command_serves_it_alone() -> None:
+    command = [sys.executable, "-m", "connector.console.main", "sandbox", "basware", "--seed", "7"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        told = json.loads(process.stdout.readline())
+        assert httpx.get(f"{told['control_url']}/health").json()["system"] == "basware"
+        form = {"grant_type": "client_credentials", "scope": "vendors.read"}
+        assert httpx.post(f"{told['base_url']}/v1/tokens", data=form, headers=TOKENS).status_code == 200
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
 async def test_reads_stay_quick_among_ten_thousand_invoices(basware: Basware) -> None:
     rows = [row("10.00", "2.10") for _ in range(3)]
     batch = [invoice(codingRows=rows, processingStatus="New") for _ in range(10_000)]
