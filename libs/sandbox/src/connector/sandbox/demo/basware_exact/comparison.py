@@ -1,7 +1,7 @@
 """Both stores side by side: each invoice's approved coding, what Exact booked of it, and what Basware was told."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,15 +18,27 @@ THERE_ALL_THE_SAME = frozenset({"number-taken-in-target"})
 _STATES = {Fate.EXCLUDED: "excluded", Fate.BLOCKED: "blocked", Fate.REJECTED: "rejected"}
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What accounts payable did with each invoice, by its id, and what it must read in an answer."""
+
+    again: Mapping[str, int]
+    """How often an invoice was transferred beyond the first time."""
+    repaired: Collection[str]
+    """Refused once, then corrected and transferred again."""
+    named: Mapping[str, str]
+    """What the refusal must name."""
+
+
 def compare(
     basware: Store,
     exact: Store,
     book: Book,
     divisions: Mapping[str, int],
-    rounds: Mapping[str, int],
+    rounds: Rounds,
     said: Sequence[Said],
 ) -> Comparison:
-    """Judge every document the story knows. `rounds`: how often an invoice was transferred beyond the first time."""
+    """Judge every document the story knows."""
     sides = _Sides(basware, exact, divisions, rounds, Comparison(), said)
     for expected in book:
         counted = sides.result.documents[expected.entity]
@@ -48,7 +60,7 @@ class _Sides:
     basware: Store
     exact: Store
     divisions: Mapping[str, int]
-    rounds: Mapping[str, int]
+    rounds: Rounds
     result: Comparison
     said: Sequence[Said]
 
@@ -110,18 +122,33 @@ class _Sides:
             self.differ(expected, what, source, target)
 
     def _told(self, expected: Expected, *, success: bool, entry: Json | None, silent: bool = False) -> None:
-        """Exactly one answer a round, the last of them this one; a held invoice has none."""
+        """Exactly one answer a round: a repaired invoice was refused first; a held one has none."""
         responses = self._invoice(expected).get("transferResponses") or []
-        rounds = 0 if silent else self.rounds[expected.native_id] + 1
-        self._same(expected, "answers", rounds, len(responses))
-        if not responses or silent:
-            return
-        last = responses[-1]
-        self._same(expected, "answered success", success, last["success"])
-        if entry is not None:
-            self._same(expected, "voucher", str(entry["EntryNumber"]), last.get("voucherNumber1"))
-        if not 0 < len(last["responseMessage"]) <= MESSAGE_LIMIT:
-            self.differ(expected, "message", f"1 to {MESSAGE_LIMIT} characters", len(last["responseMessage"]))
+        rounds = 0 if silent else self.rounds.again[expected.native_id] + 1
+        repaired = expected.native_id in self.rounds.repaired
+        wanted = [success and not (repaired and round == 0) for round in range(rounds)]
+        self._same(expected, "answers", wanted, [response["success"] for response in responses])
+        self._same(expected, "names of answers", len(responses), len({one["externalCode"] for one in responses}))
+        for response in responses:
+            self._words(expected, response)
+        if entry is not None and responses:
+            self._same(expected, "voucher", str(entry["EntryNumber"]), responses[-1].get("voucherNumber1"))
+
+    def _words(self, expected: Expected, response: Json) -> None:
+        message, voucher = response["responseMessage"], response.get("voucherNumber1")
+        if not 0 < len(message) <= MESSAGE_LIMIT:
+            self.differ(expected, "message", f"1 to {MESSAGE_LIMIT} characters", len(message))
+        named = self.rounds.named.get(expected.native_id, "")
+        if not response["success"] and named not in message:
+            self.differ(expected, "message", f"names {named}", message)
+        if response["success"] and voucher not in self._numbers(expected):
+            self.differ(expected, "voucher", "an entry's number", voucher)
+
+    def _numbers(self, expected: Expected) -> set[str]:
+        """The numbers of all entries there ever were of an invoice."""
+        reference = self._invoice(expected)["invoiceNumber"]
+        entries = self.exact["purchaseentry/PurchaseEntries"]
+        return {str(entry["EntryNumber"]) for entry in entries if entry["YourRef"] == reference}
 
     def coding_sums(self, mirrored: Iterable[Expected]) -> None:
         """Per division, ledger account and cost center: the approved coding and the booked lines, to the cent."""

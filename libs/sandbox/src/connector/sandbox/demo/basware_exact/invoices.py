@@ -19,6 +19,8 @@ class Invoices:
         """Refused once, then corrected and transferred again."""
         self.rounds: dict[str, int] = {}
         """How often accounts payable transferred an invoice beyond the first time."""
+        self.named: dict[str, str] = {}
+        """What an answer that refuses an invoice must name."""
 
     async def transfer(self, of: str, count: int, days: tuple[int, int], *, images: int = 0) -> None:
         """Ordinary invoices, now and then a credit note."""
@@ -85,40 +87,49 @@ class Invoices:
         self.rounds[key] = 0
         return key
 
-    async def _offer(self, vendor: Vendor, rows: list[Json], fate: Fate, *reasons: str, case: str, **given: Any) -> str:
-        return await self._enter(vendor, (9, 15), rows, fate, *reasons, case=case, state="WaitingForTransfer", **given)
+    async def _offer(
+        self, vendor: Vendor, rows: list[Json], fate: Fate, *reasons: str, case: str, named: str = "", **given: Any
+    ) -> str:
+        key = await self._enter(vendor, (9, 15), rows, fate, *reasons, case=case, state="WaitingForTransfer", **given)
+        self.named[key] = named
+        return key
 
     async def odd(self) -> None:
         """Invoices that can't be booked as they are."""
         company = self._company
         vendor = company.vendors[FIRST][0]
         refused = Fate.REJECTED
+        missing = {"named": f"GL account {MISSING_ACCOUNT}"}
         for _ in range(3):
             rows = [self._row((MISSING_ACCOUNT, "CC1", None)), *self._rows(count=1)]
+            case = "account missing, corrected later"
             self.repaired.append(
-                await self._offer(
-                    vendor, rows, refused, "gl-account-unknown-in-target", case="account missing, corrected later"
-                )
+                await self._offer(vendor, rows, refused, "gl-account-unknown-in-target", case=case, **missing)
             )
+        rows = [self._row((MISSING_ACCOUNT, None, None))]
+        await self._offer(vendor, rows, refused, "gl-account-unknown-in-target", case="account missing", **missing)
+        rows = [self._row(("4000", None, None))]
         await self._offer(
-            vendor,
-            [self._row((MISSING_ACCOUNT, None, None))],
-            refused,
-            "gl-account-unknown-in-target",
-            case="account missing",
+            vendor, rows, refused, "cost-center-needed", case="cost center missing", named="needs a cost center"
         )
+        rows = [self._row(("4600", "CC1", None))]
         await self._offer(
-            vendor, [self._row(("4000", None, None))], refused, "cost-center-needed", case="cost center missing"
+            vendor, rows, refused, "cost-center-forbidden", case="cost center forbidden", named="takes no cost center"
         )
+        case = "payment block"
         await self._offer(
-            vendor, [self._row(("4600", "CC1", None))], refused, "cost-center-forbidden", case="cost center forbidden"
+            vendor, self._rows(), refused, "payment-block", case=case, named="blocked for payment", paymentBlock=True
         )
-        await self._offer(vendor, self._rows(), refused, "payment-block", case="payment block", paymentBlock=True)
         rows = [self._row(("4100", None, None), net="100.00")]
-        await self._offer(vendor, rows, refused, "coding-sum", case="coding misses the sum", netSum="100.01")
-        await self._offer(vendor, self._rows(), refused, "company-unknown", case="unknown company", companyCode="SE01")
+        case = "coding misses the sum"
+        await self._offer(vendor, rows, refused, "coding-sum", case=case, named="0.01 EUR", netSum="100.01")
+        case = "unknown company"
+        await self._offer(vendor, self._rows(), refused, "company-unknown", case=case, named="SE01", companyCode="SE01")
         twice = company.special["twice"]
-        await self._offer(twice, self._rows(), refused, "supplier-unknown-in-target", case="vendor twice in Exact")
+        case = "vendor twice in Exact"
+        await self._offer(
+            twice, self._rows(), refused, "supplier-unknown-in-target", case=case, named=f"Supplier {twice.code}"
+        )
         held = company.vendors[SECOND][0]
         await self._offer(
             held, [self._row((MISSING_ACCOUNT, None, None))], Fate.BLOCKED, "gl-account-unknown-in-target", case="held"
@@ -138,6 +149,7 @@ class Invoices:
         await self._offer(
             company.vendors[FIRST][1], [self._row(("4000", CLOSING_CENTER, None))], Fate.REJECTED,
             "cost-center-closed-in-target", "rejected-by-target", case="cost center closed after approval",
+            named=CLOSING_CENTER,
         )  # fmt: skip
 
     async def booked_by_hand(self) -> None:
@@ -150,15 +162,17 @@ class Invoices:
             for row in store["crm/Accounts"]
             if row["Division"] == company.divisions[FIRST] and row["Name"] == f"Vendor {vendor.code}"
         ]
+        number = f"INV-{self._last + 1:04d}"
         await company.exact.act(
             "create_purchase_entry",
             division=company.divisions[FIRST],
             Journal="70",
             Supplier=account["ID"],
-            YourRef=f"INV-{self._last + 1:04d}",
+            YourRef=number,
             PurchaseEntryLines=[{"GLAccount": "4100", "AmountFC": 10.0}],
         )
-        await self._offer(vendor, self._rows(), Fate.REJECTED, "number-taken-in-target", case="booked by hand")
+        case = "booked by hand"
+        await self._offer(vendor, self._rows(), Fate.REJECTED, "number-taken-in-target", case=case, named=number)
 
     async def repair(self) -> None:
         """Accounts payable reads why, corrects the coding and transfers again."""
