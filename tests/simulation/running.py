@@ -60,6 +60,7 @@ async def at_rest(world: World, acting: Acting) -> bool:
     await asyncio.sleep(max(schedule.acts[-1].at_s, TROUBLE_ENDS_S) - loop.time() if schedule.acts else 0)
     await acting.finished()
     await acting.end_all_trouble()
+    _be_patient()
     await _settle(world)
     await acting.put_right()
     return await _settle(world)
@@ -133,7 +134,11 @@ def _attempts(at_most: int) -> Iterator[None]:
     try:
         yield
     finally:
-        vars(failures)["ATTEMPTS_AT_MOST"] = retry.ATTEMPTS_AT_MOST
+        _be_patient()
+
+
+def _be_patient() -> None:
+    vars(failures)["ATTEMPTS_AT_MOST"] = retry.ATTEMPTS_AT_MOST
 
 
 __all__ = ["Result", "Stalled", "play"]

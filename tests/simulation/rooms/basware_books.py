@@ -157,6 +157,9 @@ class BaswareBooks:
         return "withdraw"
 
     async def _delete_entry(self, invoice: Invoice) -> str | None:
+        """One that was answered as booked."""
+        if (await self._shown(invoice))["processingStatus"] != "Transferred":
+            return None
         for entry in self._entries(await self.company.exact.store(), invoice):
             await self.company.exact.act("delete_purchase_entry", division=self._division, id=entry["EntryID"])
             invoice.deleted = True

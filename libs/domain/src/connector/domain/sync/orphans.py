@@ -1,7 +1,8 @@
 """Creating calls without an answer whose object the document no longer speaks of.
 
-Meanwhile the document was deleted, cancelled or given another number: what such a call may have made is looked for
-where it was to be made, and taken over, so that it is cancelled or renamed like any other object of the document.
+Meanwhile the document was deleted, cancelled or given another number, or is about to be refused: what such a call may
+have made is looked for where it was to be made, and taken over, so that it is cancelled, renamed or named to the source
+like any other object of the document.
 """
 
 from collections import defaultdict
@@ -17,14 +18,16 @@ from connector.domain.vendor_error import VendorError
 
 from .adoption import doubles
 from .failures import after_failure, outcome_of
-from .work import Work, blocked
+from .work import Work, blocked, would_refuse
 
 
 def orphans(work: Work) -> list[tuple[OpenCall, NaturalKey]]:
     """Its creating calls that no look-up of a rendered part will ask for."""
-    if work.rendered.findings and work.rendered.excluded is None:
+    unwritten = bool(work.rendered.findings) and work.rendered.excluded is None
+    if unwritten and not would_refuse(work):
         return []  # it is not written now, and may speak of the object again once it is
-    asked = set() if work.rendered.excluded else {(part.name, part.natural_key) for part in work.rendered.parts}
+    spoken_of = [] if unwritten or work.rendered.excluded else work.rendered.parts
+    asked = {(part.name, part.natural_key) for part in spoken_of}
     return [
         (call, call.natural_key)
         for call in work.due.open_calls

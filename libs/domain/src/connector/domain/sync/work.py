@@ -337,6 +337,11 @@ def refused_in_this_round(work: Work) -> bool:
     return verdict is not None and verdict.verdict is State.REJECTED
 
 
+def would_refuse(work: Work) -> bool:
+    """Whether the source is told that this document cannot be written, where it cannot."""
+    return work.flow.on_block is OnBlock.REJECT and feedback(work, State.REJECTED) is not None
+
+
 def round_of(work: Work) -> int | None:
     number = work.record.extras.get("round") if work.record else None
     return number if isinstance(number, int) else None
