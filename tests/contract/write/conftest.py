@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connector.adapters.memory.answers import MemoryAnswers
 from connector.adapters.memory.desired import MemoryDesiredRows
@@ -64,17 +66,8 @@ def in_memory() -> Stores:
     )
 
 
-@pytest.fixture(params=["memory", "postgres"])
-async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
-    if request.param == "memory":
-        yield in_memory()
-        return
-    url: str = request.getfixturevalue("database_url")
-    pool, listener = engine(url), Listener(url)
-    listening = asyncio.create_task(listener.run())
-    async with pool.begin() as db:
-        await db.execute(text(f"truncate {TABLES}"))
-    yield Stores(
+def stores_of(pool: AsyncEngine, listener: Listener) -> Stores:
+    return Stores(
         PostgresEpochs(pool),
         PostgresDesiredRows(pool),
         PostgresDispatch(pool, listener),
@@ -83,5 +76,24 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
         PostgresAnswers(pool, listener),
         PostgresTransfers(pool),
     )
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    if request.param == "memory":
+        yield in_memory()
+        return
+    async with on_postgres(request.getfixturevalue("database_url")) as real:
+        yield real
+
+
+@asynccontextmanager
+async def on_postgres(url: str) -> AsyncIterator[Stores]:
+    """Empty ones."""
+    pool, listener = engine(url), Listener(url)
+    listening = asyncio.create_task(listener.run())
+    async with pool.begin() as db:
+        await db.execute(text(f"truncate {TABLES}"))
+    yield stores_of(pool, listener)
     listening.cancel()
     await pool.dispose()
