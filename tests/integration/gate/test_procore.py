@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from connector.adapters.systems.procore.client import ProcoreClient
 from connector.adapters.systems.procore.settings import Settings
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.configuration import Connection
+from connector.domain.ports.gate import QuotaExhausted
 from tests.integration.gate.world import VendorProcess, vendor_process, world, write_key_ring
 
 LIVE = TrafficClass.LIVE
@@ -60,14 +63,14 @@ async def test_the_spike_window_is_used_up_and_never_overrun(database_url: str, 
 
 
 async def test_the_hours_limit_is_learned_from_the_answers_and_kept(database_url: str, tmp_path: Path) -> None:
-    with vendor_process("procore", hour_limit=30, spike_limit=UNLIMITED) as vendor:
-        async with client_of(vendor, database_url, tmp_path, "procore-hour", calls_per_hour=600) as client:
-            for _ in range(25):
-                await vendors(client)
-            rest = [asyncio.create_task(vendors(client)) for _ in range(20)]
-            await asyncio.wait(rest, timeout=5)
-            for task in rest:
-                task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
+    async def until_refused(client: ProcoreClient) -> None:
+        for _ in range(40):
+            await vendors(client)
+
+    with vendor_process("procore", hour_limit=30) as vendor:
+        chosen = {"spike_calls": 25, "calls_per_hour": 600}
+        async with client_of(vendor, database_url, tmp_path, "procore-hour", **chosen) as client:
+            with pytest.raises(QuotaExhausted, match="the hour's 30 calls are used up"):
+                await until_refused(client)
         assert set(statuses(vendor)) == {200}, "the app has 30 calls an hour, not the 600 of the settings"
         assert 25 <= len(statuses(vendor)) <= 30
