@@ -8,9 +8,17 @@ from typing import Any
 from connector.sandbox.demo.control import ControlPort
 from connector.sandbox.demo.story import Book, Comparison, Said, Size, Step
 
-from .company import Company, Division, enter_late_account, meet_suppliers, set_up_coupa, set_up_exact
+from .company import (
+    Company,
+    Division,
+    enter_late_account,
+    meet_suppliers,
+    part_with_supplier,
+    set_up_coupa,
+    set_up_exact,
+)
 from .comparison import compare
-from .invoices import Invoices
+from .invoices import WEBHOOK_DROP, Invoices
 from .orders import Orders
 
 AMOUNT = {
@@ -43,7 +51,7 @@ class ExactCoupa:
         """Exact's minute is shortened, so that a month fits in minutes; its notices are lost, doubled and reordered."""
         return {
             "exact": {
-                "minute_s": 6.0, "webhook_drop": 0.06, "webhook_duplicate": 0.1, "webhook_reorder": 0.1,
+                "minute_s": 6.0, "webhook_drop": WEBHOOK_DROP, "webhook_duplicate": 0.1, "webhook_reorder": 0.1,
                 "webhook_reorder_s": 2.0,
             },
             "coupa": {},
@@ -75,23 +83,26 @@ class ExactCoupa:
 
     @property
     def rehearsal(self) -> Sequence[Step]:
-        return [Step("an order and an invoice are deleted before anything is written", self._deleted_early)]
+        return [Step("documents are deleted and rejected before anything is written", self._deleted_early)]
 
     @property
     def month(self) -> Sequence[Step]:
         return [
             Step("first half: orders, receipts, invoices", self._first_half),
             Step(
-                "middle: an invoice changes during approval, approvals, changes, a new name", self._middle, settled=True
+                "middle: changes, also during approval, approvals, refusals, a new name",
+                self._middle,
+                settled=True,
             ),
             Step("second half: orders, invoices, credit notes", self._second_half),
-            Step("end: cancellations, deletions without notice, corrections", self._end, settled=True),
+            Step("end: cancellations, deletions without notice, rejections, corrections", self._end, settled=True),
             Step("the last approvals", self._invoices.approve, settled=True),
         ]
 
     async def _deleted_early(self) -> None:
         await self._orders.deleted_early()
         await self._invoices.deleted_early()
+        await self._invoices.rejected_early()
 
     async def _first_half(self) -> None:
         company = self._company
@@ -101,6 +112,7 @@ class ExactCoupa:
 
     async def _middle(self) -> None:
         await self._invoices.edit_during_approval()
+        await self._invoices.refuse()
         await asyncio.sleep(3.0)
         await self._invoices.approve()
         await self._orders.changes()
@@ -122,6 +134,9 @@ class ExactCoupa:
     async def _end(self) -> None:
         await self._orders.endings()
         await self._invoices.edit_approved()
+        await self._invoices.correct_refused()
+        await self._invoices.taken_back()
+        await part_with_supplier(self._company)
         await self._invoices.delete_silently()
 
     async def compare(self, said: Sequence[Said]) -> Comparison:

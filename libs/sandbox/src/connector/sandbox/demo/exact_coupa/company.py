@@ -170,6 +170,7 @@ async def meet_suppliers(company: Company, count: int) -> None:
     await _foreign(company)
     await _many(company, company.other, max(4, count // 8), first=1001, offset=500)
     await _odd(company)
+    await _new(company)
 
 
 async def _seeded(company: Company) -> None:
@@ -241,6 +242,7 @@ async def _odd(company: Company) -> None:
             _account("3004", "Zonder Rekening BV", 904),
             _at_coupa("3004", "Zonder Rekening BV", _vat_id(904), "NL"),
         ),
+        ("leaving", _account("3006", "Stopt Ermee BV", 906), _at_coupa("3006", "Stopt Ermee BV", _vat_id(906), "NL")),
     )
     for what, account, at_coupa in wanted:
         row = await company.exact.act("create_supplier", division=company.main.code, **account)
@@ -253,5 +255,24 @@ async def _odd(company: Company) -> None:
         ("contradicts", ("supplier-not-linked",), "its number in Coupa is another firm's"),
     ):
         book.expect("supplier", special[what].id, special[what].code, Fate.BLOCKED, *reasons, case=case)
-    for what, case in (("renamed", "renamed in the middle of the month"), ("bare", "has no account for its costs")):
+    for what, case in (
+        ("renamed", "renamed in the middle of the month"),
+        ("bare", "has no account for its costs"),
+        ("leaving", "no more bought from at the end of the month"),
+    ):
         book.expect("supplier", special[what].id, special[what].code, case=case)
+
+
+async def _new(company: Company) -> None:
+    """One that Coupa does not know, in the division whose flow makes suppliers."""
+    of = company.other
+    row = await company.exact.act("create_supplier", division=of.code, **_account("3005", "Splinternieuw BV", 905))
+    new = company.special["new"] = Supplier(row["Code"].strip(), row["ID"], row["Name"], "EUR", "NL")
+    company.book.expect("supplier", new.id, of.in_coupa(new.code), case="made in Coupa")
+
+
+async def part_with_supplier(company: Company) -> None:
+    """A supplier is bought from no more; all of its documents are in Coupa by now."""
+    leaving = company.special["leaving"]
+    await company.exact.act("edit_supplier", division=company.main.code, id=leaving.id, Blocked=True)
+    company.book.turn("supplier", leaving.id, Fate.ENDED)

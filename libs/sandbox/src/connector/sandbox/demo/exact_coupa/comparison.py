@@ -96,7 +96,7 @@ def _supplier(judged: _Judged, source: "_Exact", target: "_Coupa") -> bool:
     if len(found) != 1 or not _stamp(found[0]):
         return False
     judged.same("name", account["Name"], found[0]["name"])
-    judged.same("status", "active", found[0]["status"])
+    judged.same("status", "inactive" if judged.expected.fate is Fate.ENDED else "active", found[0]["status"])
     return True
 
 

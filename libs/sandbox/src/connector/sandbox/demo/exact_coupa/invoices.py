@@ -15,6 +15,7 @@ ENTITY = "invoice"
 _HOME_VAT = ("2", "2", "2", "2", "1", "1", "5", "4", "3")
 _ACCOUNTS = (("4000", "CC1"), ("4000", "A-12"), ("4100", None), ("4200", "CC2"), ("7000", None), ("4600", None))
 """Ledger accounts with the cost center they ask for."""
+WEBHOOK_DROP = 0.06
 _MATCHED = 8033
 """Exact's type of a purchase invoice that is matched to a receipt."""
 
@@ -54,6 +55,8 @@ class Invoices:
             await asyncio.sleep(pause_s)
 
     def _open_order(self, division: Division) -> Order | None:
+        if division is self.company.other:  # of it only open orders are sent: none may be done before it was read
+            return None
         open_orders = [o for o in self.orders.many if o.division is division and any(o.left.values())]
         return self.company.random.choice(open_orders) if open_orders else None
 
@@ -164,7 +167,16 @@ class Invoices:
         await self.enter(
             "credit without original", [_plain("4200", -58.2)], case="a credit note, and nobody knows of what"
         )
-        for what in ("deleted", "deleted early", "edited", "edited during approval"):
+        for what in (
+            "deleted",
+            "deleted early",
+            "edited",
+            "edited during approval",
+            "rejected",
+            "rejected early",
+            "reversed",
+            "refused and corrected",
+        ):
             await self.enter(what, [_plain("4200", 310.4), _plain("4100", 45)])
         await self.enter("namesake", [_plain()], division=company.other, supplier=company.other.suppliers[0])
         full = self.orders.special["invoiced in full"]
@@ -179,6 +191,43 @@ class Invoices:
         invoice = self.special["deleted early"]
         await self._delete(invoice)
         self.company.book.turn(ENTITY, invoice.id, Fate.EXCLUDED, "gone-before-first-write")
+
+    async def rejected_early(self) -> None:
+        """Rejected at Exact before anything was written of it."""
+        await self._reject(self.special["rejected early"], Fate.EXCLUDED, "gone-before-first-write")
+
+    async def taken_back(self) -> None:
+        """Entries that are in Coupa already are rejected at Exact, or cancelled by a reversal."""
+        await self._reject(self.special["rejected"], Fate.ENDED)
+        original = self.special["reversed"]
+        reversal = await self.company.exact.act(
+            "credit_purchase_entry", division=original.division.code, id=original.id, YourRef=original.number,
+            Reversal=True, EntryDate=self.company.day(27),
+        )  # fmt: skip
+        self.company.book.turn(ENTITY, original.id, Fate.ENDED)
+        self.company.book.expect(
+            ENTITY, reversal["EntryID"], original.number, Fate.EXCLUDED, "gone-before-first-write", case="a reversal"
+        )
+
+    async def _reject(self, invoice: Invoice, fate: Fate, *reasons: str) -> None:
+        """Its notice is not lost: no feed of Exact tells of rejected entries."""
+        exact = self.company.exact
+        await exact.switch(webhook_drop=0.0)
+        await exact.act("reject_purchase_entry", division=invoice.division.code, id=invoice.id)
+        await exact.switch(webhook_drop=WEBHOOK_DROP)
+        self.company.book.turn(ENTITY, invoice.id, fate, *reasons)
+
+    async def refuse(self) -> None:
+        """Somebody at Coupa rejects an invoice that waits for approval."""
+        store = await self.company.coupa.store()
+        number = self.special["refused and corrected"].number
+        for invoice in store["invoices"]:
+            if invoice["invoice-number"] == number and invoice["status"] == "pending_approval":
+                await self.company.coupa.act("reject_invoice", id=invoice["id"])
+
+    async def correct_refused(self) -> None:
+        """The entry is corrected at Exact, so that its invoice is made anew in Coupa."""
+        await self._raise(self.special["refused and corrected"], -20.5)
 
     async def edit_during_approval(self) -> None:
         """The entry changes while people at Coupa still have its invoice to approve."""

@@ -168,6 +168,14 @@ class Orders:
             await self.enter(what, [_plain("STEEL", 8, 12.5), _plain("RENT", 2, 410)])
         await self.enter("invoiced in full", [_plain("STEEL", 6, 20)])
         await self.enter("namesake", [_plain()], division=company.other, supplier=company.other.suppliers[0])
+        await self.enter("of a leaving supplier", [_plain()], supplier=company.special["leaving"])
+        await self.enter("of a new supplier", [_plain()], division=company.other, supplier=company.special["new"])
+        done = await self.enter(
+            "done", [_plain()], division=company.other, fate=Fate.EXCLUDED, reasons=("not-sent-type",),
+            case="received and invoiced before the start, where only open orders are sent",
+        )  # fmt: skip
+        for act in ("receive_purchase_order", "invoice_purchase_order"):
+            await company.exact.act(act, division=company.other.code, id=done.id)
 
     async def taken_number(self) -> None:
         """Somebody makes an order by hand in Coupa, with a number that Exact will use."""
