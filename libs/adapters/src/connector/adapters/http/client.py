@@ -126,7 +126,8 @@ async def request(
         except TimeoutError as error:
             raise _lost(departure, f"{method} {shown}: no answer within {deadline_s:g} s") from error
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
-            raise _lost(departure, f"{method} {shown}: {type(error).__name__}") from error
+            cause = error.__cause__ or error  # httpx's own name for it may be that of another failure
+            raise _lost(departure, f"{method} {shown}: {type(cause).__name__}") from error
         finally:
             _departure.reset(token)
         span.set_attribute("http.response.status_code", answer.status)
