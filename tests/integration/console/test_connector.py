@@ -1,21 +1,38 @@
 """The `connector` command on real parts and sandboxes, in the order a person would use it."""
 
+import asyncio
 import json
+import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from prometheus_client import CollectorRegistry
 
 from connector.adapters.parts.part import checkout, free_port
+from connector.adapters.postgres.reminders import PostgresReminderStore
+from connector.adapters.runtime import runtime
 from connector.console.processes import Processes
 from connector.console.services import Platform, new_key_ring, service
+from connector.poller.observing import observe
+from connector.poller.reminding import remind
 from tests.parts import Addresses, database_at, execute
+from tests.support import running, until
 
 EXAMPLE = checkout() / "contracts" / "examples" / "tenant.yaml"
 
@@ -42,6 +59,31 @@ def vendor(system: str) -> Iterator[Vendor]:
             process.stdout.close()
 
 
+@contextmanager
+def self_signed(folder: Path) -> Iterator[str]:
+    """An https address on this machine whose certificate nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    file = folder / "certificate.pem"
+    unsealed = serialization.NoEncryption()
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, unsealed)
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"https://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @dataclass
 class Desk:
     """Somebody at a terminal, with the environment a platform team would give them."""
@@ -51,13 +93,16 @@ class Desk:
     file: Path
     environment: Mapping[str, str]
 
-    def connector(self, *arguments: str, exits: int = 0) -> Any:
-        command = [sys.executable, "-m", "connector.console.main", *arguments, "--json"]
-        done = subprocess.run(
-            command, env=dict(self.environment), capture_output=True, text=True, timeout=60, check=False
-        )
+    def connector(self, *arguments: str, exits: int = 0, **variables: str) -> Any:
+        return json.loads(self.said(*arguments, "--json", exits=exits, **variables).stdout)
+
+    def said(self, *arguments: str, exits: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        """As for people, unless asked for JSON."""
+        command = [sys.executable, "-m", "connector.console.main", *arguments]
+        environment = {**self.environment, **variables}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == exits, (arguments, done.returncode, done.stdout, done.stderr)
-        return json.loads(done.stdout)
+        return done
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +151,10 @@ def test_applying_shows_the_difference_and_needs_a_yes(desk: Desk) -> None:
 def test_a_login_by_link_makes_the_connection_work(desk: Desk) -> None:
     before = desk.connector("ping", "exact-nl", exits=1)["acme/exact-nl"]
     assert any("connector authorize acme/exact-nl" in str(check) for check in before if not check["passed"])
-    link = desk.connector("authorize", "exact-nl", "--no-wait")["link"]
     callback = f"{desk.environment['PUBLIC_BASE_URL']}/oauth/callback"
+    invited = desk.connector("authorize", "exact-nl", "--no-wait")
+    assert invited["redirect_uri"] == callback, "what has to be registered for the app"
+    link = invited["link"]
     httpx.post(f"{desk.exact.control_url}/act/edit_app", json={"redirect_uris": [callback]}).raise_for_status()
     with httpx.Client(follow_redirects=True) as browser:
         page = browser.get(link)
@@ -130,6 +177,52 @@ def test_ping_names_the_right_that_is_missing_and_who_gives_it(desk: Desk) -> No
     assert [check["name"] for check in failed] == ["right to read purchaseorder/PurchaseOrders"]
     assert "administrator" in failed[0]["fix"]
     httpx.post(f"{desk.exact.control_url}/act/set_right", json=right | {"allowed": True}).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("https://127.0.0.1:1", "does not answer"), ("{exact}", "is not ingest"), ("{self-signed}", "Certificate")],
+    ids=["nobody", "somebody-else", "self-signed"],
+)
+def test_ping_asks_for_ingest_where_vendors_deliver(desk: Desk, tmp_path: Path, address: str, told: str) -> None:
+    with self_signed(tmp_path) as https:
+        there = address.replace("{exact}", desk.exact.base_url).replace("{self-signed}", https)
+        found = desk.connector("ping", "exact-nl", exits=1, PUBLIC_BASE_URL=there)["acme/exact-nl"]
+    (webhooks,) = [check for check in found if not check["passed"]]
+    assert (webhooks["name"], told in webhooks["detail"]) == ("webhooks", True), webhooks
+    assert webhooks["fix"]
+
+
+def test_vendors_are_given_no_plain_http_address(desk: Desk) -> None:
+    refusal = desk.connector("ping", exits=2, PUBLIC_BASE_URL="http://connector.example")
+    assert "PUBLIC_BASE_URL: http://connector.example is not https" in refusal["error"]
+    switch = {"CONNECTOR_ALLOW_LOOPBACK_HTTP": "0"}
+    assert "CONNECTOR_ALLOW_LOOPBACK_HTTP=1" in desk.connector("ping", exits=2, **switch)["error"]
+
+
+async def test_a_login_unused_for_26_days_shows_in_status_and_as_a_metric(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as database:
+        database.execute("update token set received_at = now() - interval '26 days' where connection = 'exact-nl'")
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    shown = CollectorRegistry()
+
+    def age_s() -> float:
+        labels = {"connection": "acme/exact-nl", "system": "exact"}
+        return shown.get_sample_value("connector_token_age_seconds", labels) or 0.0
+
+    async with runtime("poller") as run, running(remind(run)), running(observe(run, shown)):
+        await until(lambda: age_s() > 25 * 86400)
+        reminders = PostgresReminderStore(run.engine)
+        while not (noted := await reminders.of_today("acme")):  # noqa: ASYNC110 (another task's doing)
+            await asyncio.sleep(0.05)
+    assert [one.kind for one in noted] == ["authorisation.expires"]
+    (told,) = (await asyncio.to_thread(desk.connector, "status"))["reminders"]
+    assert (told["kind"], told["payload"]["unused_days"]) == ("authorisation.expires", 26)
+    said = (await asyncio.to_thread(desk.said, "status")).stdout
+    assert "authorisation.expires (acme/exact-nl): connector authorize acme/exact-nl" in said
 
 
 def test_pausing_shows_everywhere_until_resumed(desk: Desk) -> None:
@@ -160,6 +253,9 @@ def test_keys_are_rotated_under_the_secrets_in_use(desk: Desk) -> None:
     held = json.loads(ring.read_text())
     held["keys"]["local-2"] = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
     ring.write_text(json.dumps(held | {"active": "local-2"}))
-    assert desk.connector("keys", "rotate")["done"] >= 6
+    bar = desk.said("keys", "rotate").stderr
+    assert "sealing anew" in bar
+    assert re.search(r"(\d+)/\1", bar), f"all of so many: {bar}"
+    assert desk.connector("keys", "rotate")["done"] == 0
     ring.write_text(json.dumps({"active": "local-2", "keys": {"local-2": held["keys"]["local-2"]}}))
     assert all(check["passed"] for check in desk.connector("ping", "exact-nl")["acme/exact-nl"])
