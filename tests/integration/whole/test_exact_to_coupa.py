@@ -44,6 +44,16 @@ def _written_for_a_webhook(spans: Sequence[Span]) -> Span | None:
     return next((span for span in writes if "/api/suppliers" in span.attributes["url.full"]), None)
 
 
+async def test_every_service_shows_that_it_lives_is_ready_and_what_it_counts(company: Company) -> None:
+    async with httpx.AsyncClient(trust_env=False) as probe:
+        for name in company.on.flow.services:
+            address = str(company.on.processes[name].spec.ready_url).removesuffix("/readyz")
+            assert (await probe.get(f"{address}/livez")).status_code == 200, name
+            ready = await probe.get(f"{address}/readyz")
+            assert (ready.status_code, ready.json()) == (200, {}), name
+            assert "process_resident_memory_bytes" in (await probe.get(f"{address}/metrics")).text, name
+
+
 def _order(*lines: dict[str, Any], **header: Any) -> dict[str, Any]:
     plain = {"Item": "PURCHASE", "QuantityInPurchaseUnits": 2, "NetPrice": 12.5, "VATCode": "2"}
     return {"Supplier": "1", "PurchaseOrderLines": [{**plain, **line} for line in lines or ({},)], **header}
