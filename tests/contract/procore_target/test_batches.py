@@ -10,7 +10,19 @@ from connector.domain.identity import Entity, TrafficClass
 from connector.domain.ports.configuration import FlowState
 from connector.domain.ports.target import NaturalKey
 from connector.domain.sync.states import State
-from tests.contract.procore_target.procore import CONNECTION, FLOW, PROCORE, Desk, cost, flow_with, invoice, line, order
+from tests.contract.procore_target.procore import (
+    CONNECTION,
+    FLOW,
+    PROCORE,
+    Desk,
+    Sandbox,
+    cost,
+    desk_of,
+    flow_with,
+    invoice,
+    line,
+    order,
+)
 
 ORDERS, COSTS, LINES = "purchase_order_contracts", "direct_costs", "purchase_order_contract_line_items"
 ORDER, INVOICE = Entity.PURCHASE_ORDER, Entity.INVOICE
@@ -64,12 +76,14 @@ async def test_hundreds_of_orders_are_looked_for_at_once(desk: Desk) -> None:
     assert len(desk.sandbox.calls()) - before <= len(keys) / 40
 
 
-async def test_more_lines_than_one_sync_takes_go_in_several(desk: Desk) -> None:
-    await desk.settle(order("900", *(line(f"900-{n}", "1", "2.00") for n in range(1, 1201))), "o9")
-    made = desk.sandbox.one(ORDERS, number="900")
-    assert (made["status"], made["grand_total"]) == ("Approved", "2400.0")
-    syncs = desk.sandbox.calls(method="PATCH", path=f"/rest/v1.0/{ORDERS}/{made['id']}/line_items/sync")
-    assert [call["status"] for call in syncs] == [200, 200, 200]
+async def test_more_lines_than_one_sync_takes_go_in_several(sandbox: Sandbox) -> None:
+    unhurried = replace(CONNECTION, call_deadline_s=30.0)
+    async with desk_of(sandbox, within_s=60.0, connection=unhurried) as desk:
+        await desk.settle(order("900", *(line(f"900-{n}", "1", "2.00") for n in range(1, 601))), "o9")
+        made = sandbox.one(ORDERS, number="900")
+        assert (made["status"], made["grand_total"]) == ("Approved", "1200.0")
+        syncs = sandbox.calls(method="PATCH", path=f"/rest/v1.0/{ORDERS}/{made['id']}/line_items/sync")
+        assert [call["status"] for call in syncs] == [200, 200]
 
 
 async def test_direct_costs_are_written_one_at_a_time_and_a_409_is_tried_again(desk: Desk) -> None:
