@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.planted import planted
+
+__all__ = ["own_parts", "planted"]
+
 
 @pytest.fixture
 def own_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

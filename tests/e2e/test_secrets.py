@@ -1,6 +1,7 @@
-"""The search for planted secrets finds one in each place where it looks. It looks in the demo of test_demo.py."""
+"""No planted secret shows in anything that comes out of a demo; the search finds one in each place where it looks."""
 
 import base64
+import json
 import logging
 
 import psycopg
@@ -11,9 +12,32 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from tests.e2e.planted import Planted, listening, messages, rows
+from connector.console.demo.play import play
+from connector.console.demo.stage import Stage
+from connector.sandbox.demo import Size
+from tests.e2e.planted import FLOW, Planted, listening, messages, outputs, rows
 
 SECRET = "planted+secret/4711-zz"
+SECRETS_PLANTED = 21
+"""Of the environment, the configuration, the logins and the vault."""
+KINDS = ("log ", "topic ", "table ", "metrics of ", "connector ", "traces", "the demo's lines", "the report")
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.timeout(900)
+async def test_no_secret_shows_in_anything_that_comes_out_of_a_demo(planted: Planted) -> None:
+    shown: dict[str, bytes] = {}
+
+    async def gather(stage: Stage) -> None:
+        shown.update(await outputs(stage, planted))
+
+    played = await play(FLOW, seed=7, size=Size.SMALL, progress=planted, afterwards=gather)
+    shown["the report"] = json.dumps(played.as_json()).encode()
+    assert len(planted.secrets) >= SECRETS_PLANTED
+    for kind in KINDS:
+        assert sum(len(output) for name, output in shown.items() if name.startswith(kind)) > 1000, kind
+    assert planted.found_in(shown) == []
 
 
 @pytest.fixture
