@@ -189,7 +189,8 @@ class ShopTarget(MemoryTarget):
             record = self.vendor.make(step.resource, body["content"]["number"], OUR_USER)
         else:
             known = self.vendor.by_id(step.target_id or "")
-            assert known is not None
+            if known is None:  # people deleted it while the request was on its way
+                return Outcome(OutcomeKind.CONFLICT, status=404)
             record = known
         for name, value in body.items():
             setattr(record, name, value)

@@ -74,7 +74,7 @@ class BaswareBooks:
             "create_invoice", companyCode=self._of, supplierCode=vendor.code, supplierSourceSystemId="ERP",
             currencyCode=vendor.currency, invoiceNumber=number, invoiceDate=company.day(9), dueDate=company.day(39),
             paymentTermCode="30D", processingStatus="WaitingForTransfer", codingRows=self._rows(),
-            paymentBlock=self._dice.random() < 0.15,
+            paymentBlock=self._dice.random() < 0.25,
             attachments=[{"filename": "invoice.pdf"}] if self._dice.random() < 0.2 else [],
         )  # fmt: skip
         self._invoices[name] = Invoice(str(made["invoiceId"]), number, vendor.code)
@@ -83,7 +83,7 @@ class BaswareBooks:
         """Now and then a credit note, now and then an account that Exact does not have."""
         sign = -1 if self._dice.random() < 0.1 else 1
         rows = [self._row(*self._dice.choice(USUAL), sign) for _ in range(self._dice.randint(1, 3))]
-        if not good and self._dice.random() < 0.25:
+        if not good and self._dice.random() < 0.4:
             rows.append(self._row(MISSING_ACCOUNT, None, None, sign))
         return rows
 
@@ -128,7 +128,7 @@ class BaswareBooks:
         await self.company.basware.act("edit_vendor", externalCode=vendor.external_code, name=name)
         return "edit"
 
-    async def _again(self, invoice: Invoice, rows: list[Json] | None) -> str | None:
+    async def _again(self, invoice: Invoice, rows: list[Json] | None, **header: Any) -> str | None:
         """Transferred again by a user, as it is or coded anew."""
         status = (await self._shown(invoice))["processingStatus"]
         if status not in (*ANSWERED, "TransferInProgress"):
@@ -138,7 +138,7 @@ class BaswareBooks:
         else:
             invoice.unsure += 1
         invoice.deleted = False
-        changes = {} if rows is None else {"changes": {"codingRows": rows}}
+        changes = {} if rows is None else {"changes": {"codingRows": rows, **header}}
         await self.company.basware.act("retransfer_invoice", invoiceId=invoice.id, **changes)
         return "transfer-again"
 
@@ -173,6 +173,9 @@ class BaswareBooks:
         for invoice in self._invoices.values():
             shown = await self._shown(invoice)
             status, entries = shown["processingStatus"], self._entries(exact, invoice)
+            if status == "TransferFailed" and shown["paymentBlock"] and not invoice.withdrawn:
+                await self._again(invoice, self._rows(good=True), paymentBlock=False)
+                continue
             refused = status == "TransferFailed" and not self._bad(shown, invoice)
             judged = _Judged(invoice, shown, entries, exact, frozenset())
             crossed = status == "Transferred" and invoice.unsure and entries and any(judged.equal(entries[0]))

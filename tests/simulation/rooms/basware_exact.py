@@ -25,9 +25,9 @@ class BaswareExactWorld(RoomsWorld):
     entities = (Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)
     documents = ("invoice",)
     edits: Mapping[str, int] = {
-        "transfer-again": 7,
+        "transfer-again": 9,
         "recode": 3,
-        "withdrawn": 2,
+        "withdrawn": 5,
         "open-account": 2,
         "refused": 2,
         "rename": 1,
