@@ -260,6 +260,9 @@ class _Checked:
             case "refused-in-target":
                 linked = [self.world.shop.vendor.by_id(id) for id in self._linked_ids()]
                 return any(record is not None and not record.live for record in [*self.objects, *linked])
+            case "changed-in-target":
+                linked = [*self.objects, *filter(None, map(self.world.shop.vendor.by_id, self._linked_ids()))]
+                return any(not written.by_us for record in linked for written in self.world.shop.history[record.id])
             case "supplier-not-there" | "order-not-there":
                 return any(
                     str(reason.missing).endswith(needed.key) and self._not_there(needed) for needed in self._needed()

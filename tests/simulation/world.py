@@ -22,7 +22,7 @@ from connector.adapters.signals import AsyncioSignal
 from connector.domain.documents.envelope import SourceDocument
 from connector.domain.documents.messages import document_message
 from connector.domain.documents.translation import Translations
-from connector.domain.identity import ConnectionId, Entity, FlowId
+from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.mapping.mapper import Mapper
 from connector.domain.ports.answers import Responder
 from connector.domain.ports.configuration import Connection, Flow, FlowState, MappingEntry, OnBlock
@@ -215,8 +215,13 @@ class World:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the source has yet to be told of a verdict."""
-        return any(self.answers.ended(*key) is None for key in self.tables.feedback)
+        """Whether the source has yet to be told of a verdict; one whose document is held since waits for people."""
+        for (ref, number), feedback in self.tables.feedback.items():
+            row = self.tables.rows.get(RowRef(FLOW, ref.entity, ref.native_id))
+            stands = self.tables.answer((ref, number)).opened or row is None or row.state is feedback.verdict
+            if stands and self.answers.ended(ref, number) is None:
+                return True
+        return False
 
     def unseen(self, since: datetime) -> bool:
         """Whether what was written has yet to be looked at again in the target."""

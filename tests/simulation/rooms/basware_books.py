@@ -321,7 +321,7 @@ class _Judged:
             yield Finding(DISAGREEING, "answered as booked, and it cannot be")
         booked = any(answer["success"] for answer in answers)
         named = answers and any(str(entry["EntryNumber"]) in answers[-1]["responseMessage"] for entry in self.entries)
-        if self.entries and not (booked or named):
+        if rejects and self.entries and not (booked or named):
             yield Finding(DISAGREEING, "it has an entry, every round was refused, and nobody is told")
         if not rejects and not any(code in said for code in self.bad):
             yield Finding(DISAGREEING, f"another reason than {sorted(self.bad)}")
