@@ -49,7 +49,8 @@ class BaswareExactWorld(RoomsWorld):
         self._exact = self.open_vendor(exact.create(clock=clock, seed=seed, error_block=False, **OF_EXACT))
         self.nth_flow = 0 if self.schedule.rejects else 1
         of = FIRST if self.schedule.rejects else SECOND
-        self.books = BaswareBooks(self.screens(sandbox), self.screens(self._exact.sandbox), self.dice("books"), of)
+        screens = self.screens(sandbox), self.screens(self._exact.sandbox)
+        self.books = BaswareBooks(*screens, self.dice("books"), of, self.lost_notices)
 
     async def _tokens(self) -> dict[ConnectionId, str]:
         given = self._given

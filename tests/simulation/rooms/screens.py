@@ -66,7 +66,10 @@ def words(row: Row | None) -> str:
 
 
 def stuck(rows: Rows, allowed: frozenset[str] = frozenset()) -> Iterator[Finding]:
-    """Nothing that happens is a reason to block, but those allowed."""
+    """Nothing that happens is a reason to block, but those allowed, and that a document was gone before it was ever
+    read: of that there is no proof to be had. One that is there all the same is missed by the comparison."""
     for ref, row in rows.items():
-        if row.state not in ("synced", "excluded") and not {reason.code for reason in row.reasons} & allowed:
+        codes = {reason.code for reason in row.reasons}
+        never_read = codes == {"missing-at-source"} and row.desired.number is None
+        if row.state not in ("synced", "excluded") and not never_read and not codes & allowed:
             yield Finding(DISAGREEING, f"{ref.entity} {ref.native_id}: {words(row)}")

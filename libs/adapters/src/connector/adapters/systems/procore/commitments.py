@@ -265,6 +265,8 @@ def plan_commitment(part: Part, known: TargetObject | None, found: Found | None,
     wanted = part.wanted
     if found is None:
         return Plan(Verb.CREATE, [_sync("create", part, None, _new(part))])
+    if known is not None and known.step_reached == "status" and found.status == CLOSED != wanted["status"]:
+        return Plan(Verb.FROZEN, reason=_closed_at_once(part, found))
     return _plan_update(part, found, options, changed(wanted["header"], found.projection["header"]), wanted["lines"])
 
 
@@ -376,6 +378,15 @@ def _deleted(part: Part, known: TargetObject) -> Reason:
         code="refused-in-target",
         message=f"Commitment {known.target_id} was deleted in Procore.",
         fix="Restore it in Procore, or cancel the order at the source.",
+        field=part.name,
+    )
+
+
+def _closed_at_once(part: Part, found: Found) -> Reason:
+    return Reason(
+        code="refused-in-target",
+        message=f"Commitment {found.target_id} was closed in Procore as soon as it was approved.",
+        fix="Approve it in Procore, then: connector release. Or cancel the order at the source.",
         field=part.name,
     )
 
