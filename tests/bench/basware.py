@@ -20,7 +20,18 @@ from connector.domain.sync.states import State
 from tests.bench.database import bench_database
 from tests.bench.figures import Figure, figure
 from tests.contract.exact_source.sandboxes import Sandbox, running_sandbox
-from tests.contract.exact_target.exact import EXACT, FLOW, Desk, flow_with, invoice, line, record, supplier, with_image
+from tests.contract.exact_target.exact import (
+    EXACT,
+    FINGERPRINTS,
+    FLOW,
+    Desk,
+    flow_with,
+    invoice,
+    line,
+    record,
+    supplier,
+    with_image,
+)
 from tests.integration.gate.world import world, write_key_ring
 
 INVOICES = int(os.environ.get("BENCH_BASWARE_INVOICES", "500"))
@@ -69,7 +80,7 @@ async def _desk(database_url: str, sandbox: Sandbox) -> AsyncIterator[Desk]:
             await opened.vault.put(EXACT, {name: sandbox.credentials[name] for name in ("client_id", "client_secret")})
             await opened.log_in(EXACT)
             blobs = MemoryBlobs()
-            target = ExactTarget(settings, EXACT, opened.gate, opened.http, blobs, SystemClock())
+            target = ExactTarget(settings, EXACT, opened.gate, opened.http, blobs, SystemClock(), FINGERPRINTS)
             desk = Desk(sandbox, target, blobs, connection=connection)
             dispatcher = desk.dispatcher(group)
             group.create_task(dispatcher.run())

@@ -22,14 +22,17 @@ from connector.adapters.systems.basware.settings import Settings
 from connector.adapters.systems.basware.source import BaswareSource, IsLive
 from connector.adapters.systems.basware.translate import TRANSLATIONS
 from connector.adapters.systems.basware.webhook import Recipient, Verdict
+from connector.adapters.vault import Fingerprints
 from connector.domain.digest import digest
 from connector.domain.documents.envelope import AnyRecord, SourceDocument
 from connector.domain.documents.translation import canonical
 from connector.domain.identity import ConnectionId, Entity, TrafficClass
 from connector.domain.ports.source import Notice, Read, SweepPage
+from connector.domain.ports.vault import KeyRing
 
 BASWARE = ConnectionId("acme", "basware")
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+FINGERPRINTS = Fingerprints(BASWARE.tenant, lambda: KeyRing("2026-11", {"2026-11": bytes(32)}))
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ class Room:
 
         gate = OpenGate(self.sandbox.token())
         chosen = self.sandbox.settings(**settings)
-        stores = (self.transfers, self.blobs, SystemClock())
+        stores = (self.transfers, self.blobs, SystemClock(), FINGERPRINTS)
         return BaswareSource(BASWARE, chosen, gate, self.http, *stores, address, webhook_secret, is_live)
 
     async def read(self, source: BaswareSource, entity: Entity, *keys: str) -> list[Read]:

@@ -13,7 +13,16 @@ from connector.domain.identity import Entity, EntityRef, FlowId, TrafficClass
 from connector.domain.ports.answers import DueAnswer
 from connector.domain.ports.source import Notice, Unreadable
 from connector.domain.sync.states import State
-from tests.contract.basware_source.basware import BASWARE, OpenGate, Receiver, Room, canonical_of, receiving, row
+from tests.contract.basware_source.basware import (
+    BASWARE,
+    FINGERPRINTS,
+    OpenGate,
+    Receiver,
+    Room,
+    canonical_of,
+    receiving,
+    row,
+)
 
 
 async def test_an_invoice_is_read_through_the_redirect_with_its_round_and_supplier(room: Room) -> None:
@@ -227,7 +236,23 @@ async def test_a_vendor_that_a_document_names_first_is_fetched_at_once(room: Roo
     assert document.supplier.id == due[0].native_id
 
 
-async def test_bank_data_does_not_leave_the_room(room: Room) -> None:
-    key = room.sandbox.create_invoice("B-1", supplierBankIBAN="NL91ABNA0417164300", supplierBankBIC="ABNANL2A")
-    (read,) = await room.read(room.source(), Entity.INVOICE, key)
-    assert "NL91ABNA0417164300" not in str(read)
+async def test_of_bank_data_only_the_accounts_hash_and_last_four_leave_the_room(room: Room) -> None:
+    iban, bban = "NL91ABNA0417164300", "ABNA 0417164300"
+    bank = {"supplierBankBBAN": bban, "supplierBankBIC": "ABNANL2A", "supplierBankName": "Bank of B"}
+    keys = [
+        room.sandbox.create_invoice("B-1", supplierBankIBAN=iban, **bank),
+        room.sandbox.create_invoice("B-2", supplierBankIBAN="nl91 abna 0417 1643 00"),
+        room.sandbox.create_invoice("B-3", **bank),
+        room.sandbox.create_invoice("B-4"),
+    ]
+    reads = {read.native_id: read for read in await room.read(room.source(), Entity.INVOICE, *keys)}
+    documents: list[Any] = [canonical_of(reads[key], Entity.INVOICE).document for key in keys]
+    told = str(reads) + str(documents)
+    assert [clear for clear in (iban, bban, "0417164300", "ABNANL2A", "Bank of B") if clear in told] == []
+    by_iban, by_bban = FINGERPRINTS.of(iban), FINGERPRINTS.of(bban)
+    assert [(one.payee_account, one.payee_account_last4) for one in documents] == [
+        (by_iban.hash, "4300"),
+        (by_iban.hash, "4300"),
+        (by_bban.hash, "4300"),
+        (None, None),
+    ]

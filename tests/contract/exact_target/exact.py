@@ -23,6 +23,7 @@ from connector.adapters.memory.tables import MemoryTables, Row
 from connector.adapters.signals import AsyncioSignal
 from connector.adapters.systems.exact.options import BaswareExactOptions
 from connector.adapters.systems.exact.target import ExactTarget
+from connector.adapters.vault import Fingerprints
 from connector.domain.digest import digest_bytes
 from connector.domain.documents.common import Address, Coding, SupplierRef, Vat
 from connector.domain.documents.envelope import RECORDS, AnyRecord, RecordStatus
@@ -40,6 +41,7 @@ from connector.domain.documents.supplier import AccountRole, Supplier, SupplierS
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.ports.configuration import Connection, Flow, FlowState, MappingEntry, OnBlock
 from connector.domain.ports.dispatch import Feedback
+from connector.domain.ports.vault import KeyRing
 from connector.domain.sync.dispatcher import Dispatcher, Pace
 from connector.domain.sync.intake import Intake
 from connector.domain.sync.states import State
@@ -51,6 +53,8 @@ EXACT = ConnectionId("acme", "exact-nl")
 FLOW = FlowId("acme", "basware-exact")
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 WITHIN_S = 15.0
+FINGERPRINTS = Fingerprints(EXACT.tenant, lambda: KeyRing("2026-11", {"2026-11": bytes(32)}))
+"""As the reader of the source makes them."""
 
 OPTIONS: dict[str, Any] = {
     "companies": ["NL01"],
@@ -294,7 +298,9 @@ class Desk:
 async def desk_of(sandbox: Sandbox, gate: OneCallerGate) -> AsyncIterator[Desk]:
     blobs = MemoryBlobs()
     async with vendor_http() as http:
-        target = ExactTarget(sandbox.settings(call_deadline_s=5.0), EXACT, gate, http, blobs, SystemClock())
+        target = ExactTarget(
+            sandbox.settings(call_deadline_s=5.0), EXACT, gate, http, blobs, SystemClock(), FINGERPRINTS
+        )
         desk = Desk(sandbox, target, blobs)
         async with asyncio.TaskGroup() as group:
             dispatcher = desk.dispatcher(group)

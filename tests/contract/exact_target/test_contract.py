@@ -19,6 +19,7 @@ from tests.contract.exact_source.sandboxes import OneCallerGate, Sandbox
 from tests.contract.exact_target.exact import (
     CONNECTION,
     EXACT,
+    FINGERPRINTS,
     MAPPINGS,
     flow_with,
     invoice,
@@ -169,7 +170,7 @@ async def _room(kind: type[ExactRoom], sandbox: Sandbox, gate: OneCallerGate) ->
     blobs = MemoryBlobs()
     image = await blobs.put("acme", b"%PDF")
     async with vendor_http() as http:
-        parts = (sandbox.settings(), EXACT, gate, http, blobs, SystemClock())
+        parts = (sandbox.settings(), EXACT, gate, http, blobs, SystemClock(), FINGERPRINTS)
         yield kind(sandbox, gate, SupplierIsLinked(supplier, *parts), supplier, image)
 
 

@@ -13,6 +13,7 @@ from connector.adapters.memory.blobs import MemoryBlobs
 from connector.adapters.memory.entry_index import MemoryEntryIndex
 from connector.adapters.memory.transfers import MemoryTransfers
 from connector.adapters.systems import RoomParts, flow_kinds, room
+from connector.adapters.vault import Fingerprints
 from connector.console.demo.flows import Connecting
 from connector.domain.documents.translation import Translations
 from connector.domain.identity import ConnectionId
@@ -20,6 +21,7 @@ from connector.domain.ports.answers import Responder
 from connector.domain.ports.configuration import Connection, Flow, FlowState, MappingEntry, OnBlock
 from connector.domain.ports.source import Notice, Source
 from connector.domain.ports.target import Target
+from connector.domain.ports.vault import KeyRing
 from connector.domain.sync.dispatcher import Pace
 from connector.sandbox.core.clock import SandboxClock
 from connector.sandbox.core.faults import App
@@ -36,6 +38,7 @@ from .screens import Rows, Screens
 CALLBACK = "http://127.0.0.1"
 CALL_DEADLINE_S, PROCESSING_S, CATCH_UP_S, WAIT_S = 4.0, 3.0, 20.0, 20.0
 A_LONG_TIME_S = 1e9
+RING = KeyRing("2026-11", {"2026-11": bytes(32)})
 
 
 class Books(Protocol):
@@ -171,6 +174,7 @@ class RoomsWorld(World):
             "transfers": Reached(process, self.transfers),
             "blobs": Reached(process, self.blobs),
             "clock": process,
+            "fingerprints": Fingerprints(id.tenant, lambda: RING),
             "webhook-secret": self._webhook_secret,
             "is-live": self._is_live,
         }

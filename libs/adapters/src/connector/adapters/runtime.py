@@ -128,6 +128,7 @@ class Runtime:
                 "webhook-secret": partial(self._webhook_secret, connection.id),
                 "is-live": partial(self._is_live, connection.id),
                 "clock": self.clock,
+                "fingerprints": self.vault.fingerprints(connection.id.tenant),
             },
             public_base_url=self.settings.public_base_url,
             endpoint_id=endpoints.get(connection.id),

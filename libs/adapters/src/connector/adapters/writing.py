@@ -161,7 +161,11 @@ class Dispatchers:
                 settings=connection.settings,
                 gate=self._runtime.gate,
                 http=self._runtime.http,
-                stores={"clock": self._runtime.clock, "blobs": PostgresBlobs(self._runtime.engine)},
+                stores={
+                    "clock": self._runtime.clock,
+                    "blobs": PostgresBlobs(self._runtime.engine),
+                    "fingerprints": self._runtime.vault.fingerprints(connection.id.tenant),
+                },
             )
             made = self._targets[key] = (connection, room(self._system).target(parts, flow.kind))
         return made[1]

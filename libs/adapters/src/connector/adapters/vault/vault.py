@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from connector.adapters.vault.fingerprints import Fingerprints
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.vault import (
     TOKEN_FIELD,
@@ -69,6 +70,10 @@ class Vault:
         self._ring = self._keys.load()
         self._ciphers.clear()
         return self._ring
+
+    def fingerprints(self, tenant: str) -> Fingerprints:
+        """What tells a tenant's bank accounts apart, under the ring as it is at each use."""
+        return Fingerprints(tenant, lambda: self._ring)
 
     def _cipher(self, key_id: str, connection: ConnectionId, field: str) -> AESGCM:
         where = f"field {field!r} of connection {connection} is sealed under key {key_id!r}"

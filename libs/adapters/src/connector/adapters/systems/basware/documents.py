@@ -1,13 +1,15 @@
 """Basware's documents read by key or listed, and all that must be joined to them.
 
-Bank data is not read: its fields are dropped before a record leaves here.
+Bank data does not leave here: of the account that an invoice names its keyed hash and its last four characters stay in
+its place, every other field is dropped.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from connector.adapters.vault import Fingerprints
 from connector.domain.digest import digest
 from connector.domain.identity import ConnectionId, Entity, TrafficClass
 from connector.domain.ports.blobs import Blobs
@@ -23,6 +25,8 @@ OFFERED, EXPORTABLE = "WaitingForTransfer", "WaitingForExport"
 IN_TRANSFER = frozenset((OFFERED, "TransferInProgress", "Transferred", "TransferFailed", "Paid"))
 """The states an invoice passes while it is ours to book. In any other, accounts payable has taken it back."""
 IMAGE_CATEGORY = "ORIGINALIMAGE"
+ACCOUNT_FIELDS = ("supplierBankIBAN", "supplierBankBBAN")
+"""Where an invoice names the account to pay; the first that is filled counts."""
 BANK_FIELDS = frozenset(
     ("supplierBankIBAN", "supplierBankBBAN", "supplierBankBIC", "supplierBankName", "financialAccounts")
 )
@@ -53,6 +57,7 @@ class Documents:
     client: BaswareClient
     transfers: Transfers
     blobs: Blobs
+    fingerprints: Fingerprints
     unnamed: set[str] = field(default_factory=set)
     """Supplier numbers that documents used and no vendor has; asked for once more by every listing of vendors."""
 
@@ -126,7 +131,15 @@ class Documents:
 
     def _read(self, entity: Entity, item: Stamped, resolved: Mapping[str, Any]) -> Read:
         known = {name: value for name, value in resolved.items() if value}
-        return Read(str(item.row[RESOURCES[entity][1]]), item.read_at, without_bank(item.row), known)
+        return Read(str(item.row[RESOURCES[entity][1]]), item.read_at, self._shown(entity, item.row), known)
+
+    def _shown(self, entity: Entity, row: Row) -> Row:
+        """The record as others may see it."""
+        shown: Row = without_bank(row)
+        if entity is not Entity.INVOICE:
+            return shown
+        named = [(name, account) for name in ACCOUNT_FIELDS if (account := str(row.get(name) or "").strip())]
+        return shown | {name: asdict(self.fingerprints.of(account)) for name, account in named[:1]}
 
     async def _rounds(self, rows: Sequence[Row]) -> dict[str, int]:
         """A round is opened only by an invoice that is offered; elsewhere the newest one counts, if there was any."""

@@ -35,6 +35,7 @@ def source(parts: "RoomParts") -> "BaswareSource":
         parts.stores["transfers"],
         parts.stores["blobs"],
         parts.stores["clock"],
+        parts.stores["fingerprints"],
         parts.webhook_address,
         parts.stores["webhook-secret"],
         parts.stores["is-live"],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import structlog
 
+from connector.adapters.vault import Fingerprints
 from connector.domain.identity import ConnectionId, Entity, TrafficClass
 from connector.domain.ports.blobs import Blobs
 from connector.domain.ports.clock import Clock
@@ -69,6 +70,7 @@ class BaswareSource:
         transfers: Transfers,
         blobs: Blobs,
         clock: Clock,
+        fingerprints: Fingerprints,
         webhook_address: str | None = None,
         webhook_secret: SecretOf | None = None,
         is_live: IsLive | None = None,
@@ -81,7 +83,7 @@ class BaswareSource:
         self._secret = webhook_secret
         self._is_live = is_live
         self._client = BaswareClient(settings, connection, gate, http)
-        self._documents = Documents(connection, settings, self._client, transfers, blobs)
+        self._documents = Documents(connection, settings, self._client, transfers, blobs, fingerprints)
         self._shown: dict[tuple[Entity, str], str] = {}
         self._asked_vendors_at_s: float | None = None
         self._runs: Mapping[str, Sweep] = {

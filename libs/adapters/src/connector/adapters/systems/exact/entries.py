@@ -18,7 +18,7 @@ from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Rendered
 from connector.domain.reasons import Reason
 
-from . import images
+from . import images, payees
 from .client import ExactClient, Query, Row, guid, text
 from .fields import ENTRIES, nested
 from .references import attribute, next_period, period_code
@@ -83,6 +83,7 @@ def render(r: "Rendering", invoice: Invoice) -> Rendered:
         return Rendered(excluded=excluded)
     _refuse_what_exact_has_no_field_for(r, invoice)
     supplier = r.supplier(invoice.supplier)
+    payees.check(r, invoice, supplier, PART)
     journal = _journal(r, invoice)
     year, period = _period(r, invoice, journal)
     lines = _lines(r, invoice)

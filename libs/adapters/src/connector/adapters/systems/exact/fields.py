@@ -9,6 +9,7 @@ ENTRY_LINES = "purchaseentry/PurchaseEntryLines"
 INVOICES = "purchase/PurchaseInvoices"
 INVOICE_LINES = "purchase/PurchaseInvoiceLines"
 ACCOUNTS = "crm/Accounts"
+BANK_ACCOUNTS = "crm/BankAccounts"
 
 ORDER_FIELDS = (
     "PurchaseOrderID", "OrderNumber", "Division", "OrderDate", "ReceiptDate", "Supplier", "SupplierCode",

@@ -1,8 +1,9 @@
 """Exact's codes as a flow into Exact asks for them: the same shape as the reference data that is read from Exact.
 
-Beside the code tables there are three questions that only a target asks: which period a date is in
-(`period-of-date`, code 2026-03-05), whether a journal's period is open (`journal-period`, code 70/2026-03), and which
-account is a given supplier (`account`, code as `accounts.Wanted.code` writes it).
+Beside the code tables there are four questions that only a target asks: which period a date is in
+(`period-of-date`, code 2026-03-05), whether a journal's period is open (`journal-period`, code 70/2026-03), which
+account is a given supplier (`account`, code as `accounts.Wanted.code` writes it), and whether a supplier has a given
+bank account (`bank-account`, code as `payees.Payee.code` writes it).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +11,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from connector.adapters.vault import Fingerprints
 from connector.domain.documents.reference import ReferenceKind
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.target import Json
 
-from . import accounts
+from . import accounts, payees
 from .client import ExactClient, Query, Row, text
 from .settings import Settings
 from .sweeps import CODE_TABLES
@@ -26,10 +28,13 @@ OPEN = 0
 
 
 class References:
-    def __init__(self, client: ExactClient, settings: Settings, today: Callable[[], date]) -> None:
+    def __init__(
+        self, client: ExactClient, settings: Settings, today: Callable[[], date], fingerprints: Fingerprints
+    ) -> None:
         self._client = client
         self._settings = settings
         self._today = today
+        self._fingerprints = fingerprints
 
     async def read(self, kind: str, codes: Sequence[str] | None, traffic: TrafficClass) -> Mapping[str, Json]:
         """The codes asked for that Exact has; all of a code table where none are named."""
@@ -40,6 +45,8 @@ class References:
                 return await self._journal_periods(codes or (), traffic)
             case "account":
                 return await self._accounts(codes or (), traffic)
+            case "bank-account":
+                return await payees.known(self._client, codes or (), self._fingerprints, traffic)
         return await self._codes(kind, codes, traffic)
 
     async def _codes(self, kind: str, codes: Sequence[str] | None, traffic: TrafficClass) -> Mapping[str, Json]:

@@ -56,7 +56,15 @@ def target(parts: "RoomParts", flow_kind: str) -> "ExactTarget":
     from .target import ExactTarget
 
     stores = parts.stores
-    return ExactTarget(parts.settings, parts.connection, parts.gate, parts.http, stores["blobs"], stores["clock"])
+    return ExactTarget(
+        parts.settings,
+        parts.connection,
+        parts.gate,
+        parts.http,
+        stores["blobs"],
+        stores["clock"],
+        stores["fingerprints"],
+    )
 
 
 def webhook(settings: Settings, secrets: Mapping[str, str]) -> Recipient:

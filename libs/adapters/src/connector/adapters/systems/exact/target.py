@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from connector.adapters.vault import Fingerprints
 from connector.domain.digest import digest
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.documents.invoice import Invoice
@@ -72,11 +73,12 @@ class ExactTarget:
         http: httpx.AsyncClient,
         blobs: Blobs,
         clock: Clock,
+        fingerprints: Fingerprints,
     ) -> None:
         self._connection = connection
         self._client = ExactClient(settings, connection, gate, http)
         self._blobs = blobs
-        self._references = References(self._client, settings, lambda: clock.now().date())
+        self._references = References(self._client, settings, lambda: clock.now().date(), fingerprints)
         self._user: str | None = None
         self._reads: dict[tuple[str, TrafficClass], Gathered[Found]] = {}
         self._writing = 0

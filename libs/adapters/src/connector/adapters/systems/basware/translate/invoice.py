@@ -45,6 +45,7 @@ def translate_invoice(source: SourceDocument, record: Json) -> Translated:
             "supplier": supplier(record, resolved),
             "payment_terms": terms_of(record),
             "payment_reference": record.get("referenceNumber") or None,
+            **payee_of(record),
             "payment_block": record.get("paymentBlock"),
             "order_refs": [
                 {"strength": LinkStrength.HEADER, "order_number": order} for order in record.get("orderNumbers", ())
@@ -112,6 +113,12 @@ def period_of(record: Json) -> dict[str, int] | None:
 def terms_of(record: Json) -> dict[str, Any] | None:
     code = record.get("paymentTermCode")
     return {"code": code, "description": record.get("paymentTermName")} if code else None
+
+
+def payee_of(record: Json) -> dict[str, Any]:
+    """The account to pay, which the reader has put its fingerprint in the place of."""
+    account = record.get("supplierBankIBAN") or record.get("supplierBankBBAN") or {}
+    return {"payee_account": account.get("hash"), "payee_account_last4": account.get("last4")}
 
 
 def totals_of(record: Json, currency: str, sign: int, self_assessed: Decimal) -> dict[str, Any]:
