@@ -95,6 +95,7 @@ class BaswareExact:
         company = self._company
         await self._invoices.repair()
         await open_late_account(company)
+        await self._invoices.enter_bank_account()
         await company.exact.act(
             "create_cost_center", division=company.divisions[SECOND], Code=LATE_CENTER, Description="Late"
         )

@@ -1,7 +1,7 @@
 """The company of the story: two companies in Basware, a division in Exact for each, and their vendors.
 
 The first company lets vendors be created in Exact and has what can't be booked refused; the second creates its accounts
-by hand and has what can't be booked held.
+by hand, with the bank accounts that its invoices name, and has what can't be booked held.
 """
 
 import random
@@ -108,14 +108,29 @@ def vat_id(code: str) -> str:
     return f"NL8000{code}B01"
 
 
+def iban(code: str) -> str:
+    """The bank account of a vendor; its check digits are right."""
+    account = f"ABNA{ord(code[0])}{int(code[1:]):08d}"
+    digits = "".join(str(int(char, 36)) for char in f"{account}NL00")
+    return f"NL{98 - int(digits) % 97:02d}{account}"
+
+
 async def _account(company: Company, vendor: Vendor, name: str | None = None) -> None:
     """An account as people make one in Exact: other words, the same VAT number."""
-    await company.exact.act(
+    division = company.divisions[vendor.company]
+    account = await company.exact.act(
         "create_supplier",
-        division=company.divisions[vendor.company],
+        division=division,
         Name=name or f"{vendor.code} (account)",
         VATNumber=vat_id(vendor.code),
         Country="NL",
+    )
+    await enter_bank_account(company, vendor, account["ID"], iban(vendor.code))
+
+
+async def enter_bank_account(company: Company, vendor: Vendor, account: str, number: str) -> None:
+    await company.exact.act(
+        "create_bank_account", division=company.divisions[vendor.company], Account=account, BankAccount=number
     )
 
 

@@ -6,9 +6,24 @@ from typing import Any
 from connector.sandbox.demo.control import Json
 from connector.sandbox.demo.story import Fate
 
-from .company import CLOSING_CENTER, FIRST, LATE_CENTER, MISSING_ACCOUNT, RATES, SECOND, USUAL, Company, Vendor
+from .company import (
+    CLOSING_CENTER,
+    FIRST,
+    LATE_CENTER,
+    MISSING_ACCOUNT,
+    RATES,
+    SECOND,
+    USUAL,
+    Company,
+    Vendor,
+    enter_bank_account,
+    iban,
+    vat_id,
+)
 
 CENT = Decimal("0.01")
+ELSEWHERE, LATER = iban("X404"), iban("D777")
+"""A bank account that is no vendor's, and one that is entered in Exact in the middle of the month."""
 
 
 class Invoices:
@@ -79,6 +94,7 @@ class Invoices:
                 "paymentTermCode": "30D",
                 "processingStatus": state,
                 "codingRows": rows,
+                **({"supplierBankIBAN": iban(vendor.code)} if vendor.company == SECOND else {}),
                 **given,
             },
         )
@@ -136,6 +152,26 @@ class Invoices:
         )
         await self._offer(held, [self._row(("4000", LATE_CENTER, None))], Fate.MIRRORED, case="cost center made later")
         await self._offer(company.special["late"], self._rows(), Fate.MIRRORED, case="account made later")
+        await self._other_bank_accounts()
+
+    async def _other_bank_accounts(self) -> None:
+        """Invoices that name bank accounts which Exact does not have of their vendors."""
+        refusing, holding = self._company.vendors[FIRST][0], self._company.vendors[SECOND][0]
+        wrong = {"case": "another bank account", "supplierBankIBAN": ELSEWHERE}
+        await self._offer(
+            refusing, self._rows(), Fate.REJECTED, "bank-mismatch", named=f"ends in {ELSEWHERE[-4:]}", **wrong
+        )
+        await self._offer(holding, self._rows(), Fate.BLOCKED, "bank-mismatch", **wrong)
+        await self._offer(
+            holding, self._rows(), Fate.MIRRORED, case="bank account entered later", supplierBankIBAN=LATER
+        )
+
+    async def enter_bank_account(self) -> None:
+        """The vendor has confirmed its new one."""
+        vendor = self._company.vendors[SECOND][0]
+        store = await self._company.exact.store()
+        (account,) = [row for row in store["crm/Accounts"] if row["VATNumber"] == vat_id(vendor.code)]
+        await enter_bank_account(self._company, vendor, account["ID"], LATER)
 
     async def closed_after_approval(self) -> None:
         """A cost center is closed between the approval and the booking."""
