@@ -29,7 +29,7 @@ demo: setup  ## the main job on real parts; FLOW= SIZE= SEED= KEEP=1
 	@$(BIN)/connector demo $(if $(FLOW),--flow $(FLOW)) $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep)
 
 test: setup lint types contracts  ## every fast suite, on a real broker and database
-	@$(BIN)/python -m pytest -m "not slow or ci" -n 2 --dist loadfile --no-loadscope-reorder tests
+	@$(BIN)/python -m pytest -m "not slow or ci" -n 3 --dist loadfile --no-loadscope-reorder tests
 
 fast: setup  ## unit tests only
 	@$(BIN)/python -m pytest tests/unit

@@ -41,17 +41,17 @@ async def test_documents_wait_for_their_supplier(desk: Desk) -> None:
 
 
 async def test_a_supplier_is_made_inactive_only_once_its_documents_are_written(desk: Desk) -> None:
-    await desk.settle(supplier("P1"), "p1")
-    backed = invoice_line("1", "25.00", "5.25", quantity=10, **backed_by("p-o1", "P-PO-1-1"))
-    await desk.settle(invoice("P-INV-1", backed, supplier_id="p1"), "p-i1", State.WAITING)
-    closed = supplier("P1", status=SupplierStatus(active=False))
-    assert await desk.settle(closed, "p1", State.WAITING) == ["needed-by-others"]
-    assert desk.sandbox.one("suppliers", number="P1")["status"] == "active"
-    await desk.settle(order("P-PO-1", supplier_id="p1"), "p-o1")
-    await desk.until(State.SYNCED, Entity.INVOICE, "p-i1")
-    desk.tables.make_due(desk.row(Entity.SUPPLIER, "p1").desired.row)  # as it would be after its pause
-    await desk.until(State.SYNCED, Entity.SUPPLIER, "p1")
-    assert desk.sandbox.one("suppliers", number="P1")["status"] == "inactive"
+    await desk.settle(supplier("IA1"), "ia1")
+    backed = invoice_line("1", "25.00", "5.25", quantity=10, **backed_by("ia-o1", "IA-PO-1-1"))
+    await desk.settle(invoice("IA-INV-1", backed, supplier_id="ia1"), "ia-i1", State.WAITING)
+    closed = supplier("IA1", status=SupplierStatus(active=False))
+    assert await desk.settle(closed, "ia1", State.WAITING) == ["needed-by-others"]
+    assert desk.sandbox.one("suppliers", number="IA1")["status"] == "active"
+    await desk.settle(order("IA-PO-1", supplier_id="ia1"), "ia-o1")
+    await desk.until(State.SYNCED, Entity.INVOICE, "ia-i1")
+    desk.tables.make_due(desk.row(Entity.SUPPLIER, "ia1").desired.row)  # as it would be after its pause
+    await desk.until(State.SYNCED, Entity.SUPPLIER, "ia1")
+    assert desk.sandbox.one("suppliers", number="IA1")["status"] == "inactive"
 
 
 async def test_a_changed_order_is_updated_a_removed_line_removed_and_a_line_added(desk: Desk) -> None:
