@@ -10,6 +10,7 @@ from connector.adapters.systems.exact.payees import Payee
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.configuration import OnBlock
 from connector.domain.sync.states import State
+from connector.domain.vendor_error import ReauthorisationNeeded
 from tests.contract.exact_target.exact import FINGERPRINTS, Desk, invoice, line, record, supplier
 
 IBAN, OTHER = "NL91ABNA0417164300", "NL02ABNA0123456789"
@@ -57,6 +58,7 @@ async def test_an_account_that_exact_does_not_have_of_the_supplier_holds_the_inv
     await desk.until(held, State.SYNCED)
     assert len(desk.entries(number)) == 1
     kept = str([vars(desk.tables), reason])
+    assert FINGERPRINTS.of(IBAN).hash in kept
     assert [clear for clear in (IBAN, OTHER, "0417164300") if clear in kept] == []
 
 
@@ -114,3 +116,18 @@ async def test_national_numbers_and_hashes_of_a_key_that_is_gone_do_not_block_wr
     wrong = [asked(gone, "6789"), asked("2026-11:" + "0" * 64, "4300")]
     found = await desk.target.reference("bank-account", right + wrong, TrafficClass.LIVE)
     assert sorted(found) == sorted(right)
+
+
+async def test_without_the_right_to_read_bank_accounts_no_invoice_is_called_wrong(desk: Desk, vendor: str) -> None:
+    """Exact answers an empty list then."""
+    right = {"endpoint": "crm/BankAccounts", "action": "GET"}
+    enter(desk, vendor, IBAN)
+    made = FINGERPRINTS.of(IBAN)
+    asked = Payee("2026-03-02", account_of(desk, vendor), made.last4, made.hash).code
+    desk.sandbox.act("set_right", **right, allowed=False)
+    try:
+        with pytest.raises(ReauthorisationNeeded, match="crm/BankAccounts"):
+            await desk.target.reference("bank-account", [asked], TrafficClass.LIVE)
+    finally:
+        desk.sandbox.act("set_right", **right, allowed=True)
+    assert list(await desk.target.reference("bank-account", [asked], TrafficClass.LIVE)) == [asked]

@@ -5,8 +5,9 @@ have looked. Compared are keyed hashes; the clear value never comes here from th
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 from connector.adapters.vault import Fingerprints
@@ -68,41 +69,52 @@ def check(r: "Rendering", invoice: Invoice, supplier: LinkedObject | None, part:
         )
 
 
-async def known(
-    client: ExactClient, codes: Sequence[str], fingerprints: Fingerprints, traffic: TrafficClass
-) -> Mapping[str, Json]:
-    """Those of the payees whose supplier has the bank account, and nobody has blocked it there."""
-    payees = [Payee.of_code(code) for code in codes]
-    accounts = sorted({payee.account for payee in payees})
-    query = Query(BANK_ACCOUNTS, ("ID", "Account", "BankAccount", "Blocked"))
-    rows = await client.rows_of(query, "Account", [guid(account) for account in accounts], traffic)
-    if not rows:
-        await _refuse_without_right(client, traffic)
-    theirs: defaultdict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        if row.get("BankAccount") and not row.get("Blocked"):
-            theirs[row["Account"]].append(row["BankAccount"])
-    return {
-        payee.code: {"last4": payee.last4}
-        for payee in payees
-        if any(_same(payee, account, fingerprints) for account in theirs[payee.account])
-    }
+class Payees:
+    """Bank accounts as Exact has them now; asked only for what is not known yet."""
 
+    def __init__(self, client: ExactClient, fingerprints: Fingerprints, today: Callable[[], date]) -> None:
+        self._client = client
+        self._fingerprints = fingerprints
+        self._today = today
+        self._may_read_on: date | None = None
 
-def _same(payee: Payee, account: str, fingerprints: Fingerprints) -> bool:
-    """A hash whose key is gone can't be compared; the last four must do until the invoice is read again."""
-    if not fingerprints.made_here(payee.hash):
-        return payee.last4 == last4_of(account)
-    plain = normalised(account)
-    written = [plain, plain[IBAN_PREFIX:]] if _is_iban(plain) else [plain]
-    return any(payee.hash in fingerprints.every(one) for one in written)
+    async def known(self, codes: Sequence[str], traffic: TrafficClass) -> Mapping[str, Json]:
+        """Those of the payees whose supplier has the bank account, and nobody has blocked it there."""
+        payees = [Payee.of_code(code) for code in codes]
+        theirs = await self._accounts_of(sorted({payee.account for payee in payees}), traffic)
+        return {
+            payee.code: {"last4": payee.last4}
+            for payee in payees
+            if any(self._same(payee, account) for account in theirs[payee.account])
+        }
+
+    async def _accounts_of(self, suppliers: Sequence[str], traffic: TrafficClass) -> Mapping[str, Sequence[str]]:
+        query = Query(BANK_ACCOUNTS, ("ID", "Account", "BankAccount", "Blocked"))
+        rows = await self._client.rows_of(query, "Account", [guid(supplier) for supplier in suppliers], traffic)
+        if not rows:
+            await self._refuse_without_right(traffic)
+        theirs: defaultdict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            if row.get("BankAccount") and not row.get("Blocked"):
+                theirs[row["Account"]].append(row["BankAccount"])
+        return theirs
+
+    async def _refuse_without_right(self, traffic: TrafficClass) -> None:
+        """Exact answers an empty list where a right is missing, and every invoice would look wrong: ask, once a day."""
+        if self._may_read_on == self._today():
+            return
+        if not await self._client.has_rights(BANK_ACCOUNTS, traffic):
+            raise ReauthorisationNeeded(f"Exact's user may not read {BANK_ACCOUNTS}: give the user this right.")
+        self._may_read_on = self._today()
+
+    def _same(self, payee: Payee, account: str) -> bool:
+        """A hash whose key is gone can't be compared; the last four must do until the invoice is read again."""
+        if not self._fingerprints.made_here(payee.hash):
+            return payee.last4 == last4_of(account)
+        plain = normalised(account)
+        written = [plain, plain[IBAN_PREFIX:]] if _is_iban(plain) else [plain]
+        return any(payee.hash in self._fingerprints.every(one) for one in written)
 
 
 def _is_iban(plain: str) -> bool:
     return plain[:2].isalpha() and plain[2:IBAN_PREFIX].isdigit()
-
-
-async def _refuse_without_right(client: ExactClient, traffic: TrafficClass) -> None:
-    """Exact answers an empty list where a right is missing: every invoice would look wrong."""
-    if not await client.has_rights(BANK_ACCOUNTS, traffic):
-        raise ReauthorisationNeeded(f"Exact's user may not read {BANK_ACCOUNTS}: give the user this right.")

@@ -34,7 +34,7 @@ class References:
         self._client = client
         self._settings = settings
         self._today = today
-        self._fingerprints = fingerprints
+        self._payees = payees.Payees(client, fingerprints, today)
 
     async def read(self, kind: str, codes: Sequence[str] | None, traffic: TrafficClass) -> Mapping[str, Json]:
         """The codes asked for that Exact has; all of a code table where none are named."""
@@ -46,7 +46,7 @@ class References:
             case "account":
                 return await self._accounts(codes or (), traffic)
             case "bank-account":
-                return await payees.known(self._client, codes or (), self._fingerprints, traffic)
+                return await self._payees.known(codes or (), traffic)
         return await self._codes(kind, codes, traffic)
 
     async def _codes(self, kind: str, codes: Sequence[str] | None, traffic: TrafficClass) -> Mapping[str, Json]:
