@@ -419,7 +419,7 @@ class World:
         target = self.target_of(process)
         dispatcher = self._dispatchers[process.name] = Dispatcher(
             connection=TARGET,
-            holder=f"{process.name}-{self._lives[process.name]}",
+            holder=f"{process.name}/{self._lives[process.name]}",
             target_of=lambda flow, connection: target,
             configuration=self.configuration,
             epochs=Reached(process, self.epochs),

@@ -120,6 +120,18 @@ async def test_one_holder_at_a_time_and_each_new_one_raises_the_epoch(stores: St
     assert await stores.epochs.take(TARGET, Role.WRITE, "c") is not None
 
 
+async def test_a_process_that_has_just_begun_takes_over_from_the_one_before_it_at_its_place(stores: Stores) -> None:
+    first = await hold_of(stores, "writer-1/first")
+    for other in ("writer-11/other", "writer-/other", "other", "writer-1", ""):
+        assert await stores.epochs.take(TARGET, Role.WRITE, other, anew=True) is None
+    assert await stores.epochs.take(TARGET, Role.WRITE, "writer-1/second") is None, "it has not just begun"
+    second = await stores.epochs.take(TARGET, Role.WRITE, "writer-1/second", anew=True)
+    assert second is not None
+    assert second.epoch > first.epoch
+    with pytest.raises(EpochLost):
+        await stores.epochs.renew(first)
+
+
 async def test_a_lost_epoch_changes_nothing(stores: Stores) -> None:
     old = await hold_of(stores)
     await stores.rows.upsert([desired()])

@@ -28,10 +28,12 @@ class Unreachable(MemoryEpochs):
 
     away = False
 
-    async def take(self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S) -> Hold | None:
+    async def take(
+        self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S, *, anew: bool = False
+    ) -> Hold | None:
         if self.away:
             raise ConnectionError("the database is away")
-        return await super().take(connection, role, holder, ttl_s)
+        return await super().take(connection, role, holder, ttl_s, anew=anew)
 
     async def renew(self, hold: Hold, ttl_s: float = EPOCH_TTL_S) -> None:
         if self.away:

@@ -327,6 +327,23 @@ async def test_a_paused_and_revived_replica_changes_nothing_of_ours() -> None:
 
 
 @virtually
+async def test_a_successor_at_the_same_place_begins_at_once_and_keeps_the_epoch() -> None:
+    async with writer(dispatching=False) as w:
+        first, second = w.dispatcher("writer-0/first"), w.dispatcher("writer-0/second")
+        running = [asyncio.create_task(first.run())]
+        await asyncio.sleep(1)
+        running.append(asyncio.create_task(second.run()))
+        await asyncio.sleep(1)
+        assert second.holds
+        await asyncio.sleep(120)
+        assert (first.holds, second.holds) == (False, True)
+        assert w.tables.epochs[TARGET, Role.WRITE].epoch == 2
+        for dispatcher in (first, second):
+            dispatcher.stop()
+        await asyncio.gather(*running)
+
+
+@virtually
 async def test_a_call_is_not_sent_once_half_of_its_time_has_passed() -> None:
     async with writer() as w:
         commit = w.dispatch.open_call

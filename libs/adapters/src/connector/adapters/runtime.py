@@ -22,7 +22,7 @@ from connector.adapters.gate import SharedGate, open_gate
 from connector.adapters.gate.authorize import Authorisations
 from connector.adapters.http import vendor_http
 from connector.adapters.kafka.log import KafkaLog, kafka
-from connector.adapters.kafka.settings import KafkaSettings
+from connector.adapters.kafka.settings import KafkaSettings, ordinal
 from connector.adapters.postgres.authorisations import PostgresAuthorisationStore
 from connector.adapters.postgres.blobs import PostgresBlobs
 from connector.adapters.postgres.configuration import NotConfigured, PostgresConfiguration
@@ -98,7 +98,7 @@ def address_problem(address: str, *, loopback_http: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What is open while a service runs. `holder` names this process among all."""
+    """What is open while a service runs. `holder` names this process among all, `<place>/<process>`."""
 
     service: str
     holder: str
@@ -203,7 +203,7 @@ async def runtime(service: str) -> AsyncIterator[Runtime]:
         http = await stack.enter_async_context(vendor_http())
         sealed = PostgresSealedStore(database)
         vault = Vault(sealed, key_provider(settings.connector_key_ring_location))
-        holder = f"{service}-{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+        holder = f"{service}-{ordinal()}/{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         clock = SystemClock()
         gate = await stack.enter_async_context(
             open_gate(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from connector.domain.identity import ConnectionId, Role
-from connector.domain.ports.epochs import EPOCH_TTL_S, Hold
+from connector.domain.ports.epochs import EPOCH_TTL_S, Hold, place_of
 
 from .tables import Holder, MemoryTables
 
@@ -12,11 +12,15 @@ class MemoryEpochs:
     def __init__(self, tables: MemoryTables) -> None:
         self._tables = tables
 
-    async def take(self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S) -> Hold | None:
+    async def take(
+        self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S, *, anew: bool = False
+    ) -> Hold | None:
         tables = self._tables
         before = tables.epochs.get((connection, role))
         if before is not None and before.expires_at >= tables.now() and before.holder != holder:
-            return None
+            place = place_of(holder)
+            if not (anew and place and place_of(before.holder) == place):
+                return None
         epoch = before.epoch + 1 if before else 1
         tables.epochs[connection, role] = Holder(epoch, holder, tables.in_s(ttl_s))
         return Hold(connection, role, epoch, holder)

@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.domain.identity import ConnectionId, Role
-from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Hold
+from connector.domain.ports.epochs import EPOCH_TTL_S, EpochLost, Hold, place_of
 
 # Advisory locks queue fairly; row locks would let a stream of sharers starve whoever takes over.
 _SHARE = text("select pg_advisory_xact_lock_shared(hashtextextended(:name, 1))")
@@ -18,6 +18,7 @@ _TAKE = text(
        set epoch = e.epoch + 1, holder = excluded.holder,
            expires_at = clock_timestamp() + make_interval(secs => :ttl)
      where e.expires_at < clock_timestamp() or e.holder = excluded.holder
+        or (:before <> '' and starts_with(e.holder, :before))
     returning epoch
     """
 )
@@ -58,10 +59,13 @@ class PostgresEpochs:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def take(self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S) -> Hold | None:
+    async def take(
+        self, connection: ConnectionId, role: Role, holder: str, ttl_s: float = EPOCH_TTL_S, *, anew: bool = False
+    ) -> Hold | None:
+        before = f"{place_of(holder)}/" if anew and place_of(holder) else ""
         async with self._engine.begin() as db:
             await db.execute(_EXCLUDE, {"name": f"{connection}/{role}"})
-            taken = await db.execute(_TAKE, _at(connection, role) | {"holder": holder, "ttl": ttl_s})
+            taken = await db.execute(_TAKE, _at(connection, role) | {"holder": holder, "ttl": ttl_s, "before": before})
             epoch = taken.scalar()
             return None if epoch is None else Hold(connection, role, epoch, holder)
 

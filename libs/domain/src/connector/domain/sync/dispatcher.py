@@ -96,9 +96,11 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Take the epoch whenever it is free, and dispatch while holding it, until stopped."""
+        anew = True  # only once: who lost the epoch to its own successor must not take it back
         while not self._stopping:
             try:
-                self._hold = await self.epochs.take(self.connection, Role.WRITE, self.holder)
+                self._hold = await self.epochs.take(self.connection, Role.WRITE, self.holder, anew=anew)
+                anew = False
                 if self._hold is not None:
                     self._judged_under = 0
                     await self._serve(self._hold)
