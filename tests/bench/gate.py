@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import uvloop
 from sqlalchemy import text
 
 from connector.adapters.postgres.engine import engine
@@ -219,7 +220,7 @@ async def _all(database_url: str) -> list[Figure]:
 def run() -> list[Figure]:
     """Each figure: name, value, unit, baseline, ratio, bar, holds."""
     with bench_database() as database_url:
-        return asyncio.run(_all(database_url))
+        return uvloop.run(_all(database_url))  # as services run
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from connector.domain.ports.quota import Answer, Ask, Lesson, QuotaRules, QuotaS
 
 PATIENCE_S = 65.0
 """Calls wait in the gate for the next minute, not for the next day."""
+_TICK_S = 0.001
 DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
 
 
@@ -63,8 +64,11 @@ class _Queue:
             ranked = [entry for entry in ranked if entry[0][0] <= worst_rank]
         return min(ranked, key=lambda entry: entry[0])[1] if ranked else None
 
-    def of_class(self, traffic: TrafficClass) -> int:
-        return sum(RANKS[wish.traffic] <= RANKS[traffic] for wish in self._wishes if not wish.slot.done())
+    def of_rank(self, rank: int, now_s: float) -> int:
+        """How many are of this rank or a better one."""
+        return sum(
+            promoted_rank(wish.traffic, now_s - wish.since_s) <= rank for wish in self._wishes if not wish.slot.done()
+        )
 
     def take(self, wish: _Wish) -> None:
         self._wishes.remove(wish)
@@ -214,7 +218,8 @@ class Lane:
 
     async def _serve(self, wish: _Wish) -> None:
         now_s = self._clock.boot_time_s()
-        wanted = max(self._queue.of_class(wish.traffic), self._appetite(now_s))
+        rank = promoted_rank(wish.traffic, now_s - wish.since_s)
+        wanted = max(self._queue.of_rank(rank, now_s), self._appetite(now_s))
         ask = Ask(self._replica, wish.traffic, wish.flow, wanted, now_s - wish.since_s)
         if self._lessons and not self.rules.serial:
             await self._teach()
@@ -228,10 +233,10 @@ class Lane:
         if answer.calls == 0:
             await self._wait(answer, wish)
         elif self.rules.serial:
-            await self._use_turn(answer, promoted_rank(wish.traffic, now_s - wish.since_s))
+            await self._use_turn(answer, rank)
         else:
             self._stock = [slot - answer.now + self._after_s for slot in answer.slots]
-            self._stock_rank, self._stock_rings = promoted_rank(wish.traffic, now_s - wish.since_s), rings
+            self._stock_rank, self._stock_rings = rank, rings
             await self._use_stock()
 
     def _appetite(self, now_s: float) -> int:
@@ -295,8 +300,8 @@ class Lane:
         while self._stock and len(self._queue) and self._stock_rings == self._pump.rings:
             wait_s = self._stock[0] - self._clock.boot_time_s()
             if wait_s > 0:
-                await self._clock.sleep(wait_s)
-            if not self._queue_from_stock():
+                await self._clock.sleep(max(wait_s, _TICK_S))  # a loop's timers may wake us a moment early
+            elif not self._queue_from_stock():
                 return
 
     def _queue_from_stock(self) -> bool:

@@ -184,7 +184,8 @@ class MemoryQuotaStore:
     async def settle(self, connection: ConnectionId, rules: QuotaRules, settlement: Settlement) -> float:
         now = self._clock.now().timestamp()
         quota.settle(self._states[connection], rules, settlement, now)
-        self._bell.ring(bell_key(connection))
+        if settlement.urgent:
+            self._bell.ring(bell_key(connection))
         return now
 
     async def status(self, connection: ConnectionId, rules: QuotaRules) -> QuotaStatus:

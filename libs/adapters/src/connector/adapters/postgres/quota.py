@@ -59,7 +59,7 @@ class PostgresQuotaStore:
             quota.settle(state, rules, settlement, now)
             return now
 
-        return await self._change(connection, transition, ring=True)
+        return await self._change(connection, transition, ring=settlement.urgent)
 
     async def status(self, connection: ConnectionId, rules: QuotaRules) -> QuotaStatus:
         key = {"tenant": connection.tenant, "connection": connection.connection}

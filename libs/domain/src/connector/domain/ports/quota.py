@@ -123,6 +123,12 @@ class Settlement:
     leaves: bool = False
     """The holder waits no longer: its place in the queue is given up."""
 
+    @property
+    def urgent(self) -> bool:
+        """Others must know at once: a turn is over, or the vendor refused. They give up what they were granted."""
+        refused = any(lesson.reading.limited or lesson.status >= 400 for lesson in self.lessons)
+        return self.turn is not None or self.leaves or refused
+
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
