@@ -188,6 +188,23 @@ async def test_a_dry_run_keeps_the_difference_and_its_end_writes_it() -> None:
 
 
 @virtually
+async def test_in_a_dry_run_nothing_waits_for_what_is_not_written_and_its_end_begins_the_wait() -> None:
+    async with writer(options={"map_accounts": True}, state=FlowState.DRY_RUN) as w:
+        gl = {(FLOW, "gl"): {"4000": MappingEntry("6000", "v1")}}
+        w.configuration.apply(mappings=gl)
+        await w.take(record(order()))
+        await asyncio.sleep(1)
+        assert (w.state(), w.codes()) == (State.BLOCKED, ["account-not-in-target"])
+        w.configure(options={"map_accounts": True}, state=FlowState.LIVE)
+        w.configuration.apply(mappings=gl)
+        await asyncio.sleep(1)
+        assert w.state() == State.WAITING
+        w.vendor.references["account", "6000"] = {"code": "6000"}
+        await asyncio.sleep(61)
+        assert w.state() == State.SYNCED
+
+
+@virtually
 async def test_a_translation_that_would_rewrite_many_synced_documents_is_held_and_few_are_let_go() -> None:
     async with writer() as w:
         await w.take(*(record(order(f"PO-{n}"), str(n)) for n in range(80)))

@@ -188,7 +188,7 @@ def after_rendering(work: Work) -> Judgement | None:
         wait.key.startswith(WAITED_FOR) for wait in waits
     )
     left_s = work.flow.wait_s if work.due.wait_in_s is None else work.due.wait_in_s
-    if comes_by_itself and left_s > 0:
+    if comes_by_itself and left_s > 0 and work.flow.state is not FlowState.DRY_RUN:  # there, nothing is on its way
         return Judgement(State.WAITING, due_in_s=left_s, wait_in_s=left_s, reasons=reasons, waits=waits)
     return blocked(work, reasons, waits)
 
