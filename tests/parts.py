@@ -1,4 +1,5 @@
-"""The real broker and database of a test session, shared by its workers and gone when the session is."""
+"""The real broker and database of a test session, shared by its workers and gone when the session is; and a place for
+those of a single test."""
 
 import json
 import os
@@ -70,6 +71,20 @@ def parts(session_folder: Path) -> Iterator[Addresses]:
     elif started is not None:
         started.stop()
         shutil.rmtree(session_folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For tests that start parts by themselves: a folder of their own to work in, and none of the shell's settings.
+
+    Not among pytest's own, as above.
+    """
+    for name in list(os.environ):
+        if name.startswith("CONNECTOR_") and name not in ("CONNECTOR_PARTS", "CONNECTOR_CACHE"):
+            monkeypatch.delenv(name)
+    with tempfile.TemporaryDirectory(prefix="connector-own-") as folder, monkeypatch.context() as here:
+        here.chdir(folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from typing import Any
 
 from .running import Run, run
 
-RESULT = Path("build/chaos.json")
+BUILD = Path("build")
+RESULT = BUILD / "chaos.json"
 KILLS_A_RUN = 250
 """A run starts everything anew; a long campaign is many runs, each with the next seed."""
 KILLS = 60
@@ -26,7 +27,7 @@ def main() -> int:
     while (done := sum(known["kills"] for known in runs)) < asked.kills:
         seed = runs[-1]["seed"] + 1 if runs else asked.seed
         began = {"began": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "commit": _commit()}
-        made = asyncio.run(run(seed, min(KILLS_A_RUN, asked.kills - done), Path("build"), print))
+        made = asyncio.run(run(seed, min(KILLS_A_RUN, asked.kills - done), BUILD, BUILD / "chaos", print))
         runs.append(began | made.as_json())
         RESULT.write_text(json.dumps(_summary(earlier + runs), indent=2) + "\n")
         _tell(made)

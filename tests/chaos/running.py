@@ -70,15 +70,18 @@ class Run:
         return asdict(self)
 
 
-async def run(seed: int, kills: int, build: Path, say: Say) -> Run:
-    """So many kills on a stage of its own; raises Failed where the platform cannot even be set up."""
+async def run(seed: int, kills: int, build: Path, kept: Path, say: Say) -> Run:
+    """So many kills on a stage of its own under `build`; what is needed to look into a finding goes to `kept`.
+
+    Raises Failed where the platform cannot even be set up.
+    """
     modules = [f"connector.{name.replace('-', '_')}" for name in FLOWS[FLOW].services]
     with forked(modules):
         async with stage(FLOWS[FLOW], seed=seed, say=say, build=build) as on:
-            return await _run(on, seed, kills, build, say)
+            return await _run(on, seed, kills, build, kept, say)
 
 
-async def _run(on: Stage, seed: int, kills: int, build: Path, say: Say) -> Run:
+async def _run(on: Stage, seed: int, kills: int, build: Path, kept: Path, say: Say) -> Run:
     began = time.monotonic()
     dice = random.Random(f"chaos {seed}")
     company = BusyCompany(on.sandboxes, seed=seed, size=Size.SMALL)
@@ -98,7 +101,7 @@ async def _run(on: Stage, seed: int, kills: int, build: Path, say: Say) -> Run:
     keeping.cancel()
     comparison = await company.compare(await watching.said(on))
     if left or not comparison.agree:
-        await _keep(on, build, build / "chaos" / f"seed-{seed}")
+        await _keep(on, build, kept / f"seed-{seed}")
     seconds = time.monotonic() - began
     return _judged(seed, trouble, comparison, str(left) if left else None, seconds_of_kills, load, seconds)
 
