@@ -132,6 +132,7 @@ class Runtime:
             },
             public_base_url=self.settings.public_base_url,
             endpoint_id=endpoints.get(connection.id),
+            flows_into=(await self.configuration.current()).into_target(connection.id),
         )
 
     async def _is_live(self, connection: ConnectionId) -> bool:

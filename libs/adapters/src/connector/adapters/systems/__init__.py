@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from connector.domain.documents.translation import Translations
 from connector.domain.identity import ConnectionId, Entity
 from connector.domain.ports.answers import Responder
+from connector.domain.ports.configuration import Flow
 from connector.domain.ports.gate import Gate
 from connector.domain.ports.source import JobKind, Notice, Source
 from connector.domain.ports.target import Target
@@ -67,6 +68,8 @@ class RoomParts:
     """Where vendors reach ingest; None where no webhooks are wanted."""
     endpoint_id: str | None = None
     """The unguessable last segment of this connection's webhook address."""
+    flows_into: Sequence[Flow] = ()
+    """Flows that write to this connection."""
 
     @property
     def webhook_address(self) -> str | None:

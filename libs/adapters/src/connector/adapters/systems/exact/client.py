@@ -196,10 +196,11 @@ class ExactClient:
         )
         return _unwrap(answer).rows[0]
 
-    async def has_rights(self, endpoint: str, traffic: TrafficClass) -> bool:
-        """Exact's own answer whether this user may read an endpoint: without the right lists are silently empty."""
+    async def has_rights(self, endpoint: str, traffic: TrafficClass, *, action: str = "GET") -> bool:
+        """Exact's own answer whether this user may read an endpoint (without the right lists are silently empty), or
+        use another method of it."""
         resource = "users/UserHasRights"
-        asked = quote(f"endpoint={text(endpoint)}&action='GET'", safe=_QUERY_SAFE + "&")
+        asked = quote(f"endpoint={text(endpoint)}&action={text(action)}", safe=_QUERY_SAFE + "&")
         answer = await self.send("GET", resource, f"{self._root}/{resource}?{asked}", traffic)
         return _says_true(_parse(answer))
 

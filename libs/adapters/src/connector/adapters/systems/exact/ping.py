@@ -10,12 +10,12 @@ from connector.domain.ports.clock import Clock
 from connector.domain.vendor_error import VendorError
 
 from .client import ExactClient, Query
-from .fields import ACCOUNTS, ENTRIES, INVOICES, ORDERS
+from .rights import Right, needed
 from .settings import Settings
 
 
 async def ping(parts: RoomParts) -> Sequence[Check]:
-    """Token, division, the company's currency, rights, and the clocks."""
+    """Token, division, the company's currency, the rights to read and of flows that write here, and the clocks."""
     return await gathered(_checks(parts))
 
 
@@ -30,13 +30,9 @@ async def _checks(parts: RoomParts) -> AsyncIterator[Check]:
     yield Check("token", True, f"logged in as {me.get('UserName')}")
     for check in await _division(client, settings):
         yield check
-    for endpoint in _endpoints(settings):
-        yield await _right(client, endpoint)
+    for right in needed(settings, parts.flows_into):
+        yield await _right(client, right)
     yield await _clock(client, settings, parts.stores["clock"])
-
-
-def _endpoints(settings: Settings) -> Sequence[str]:
-    return [ORDERS, ENTRIES, ACCOUNTS, *([INVOICES] if settings.purchase_invoices else [])]
 
 
 async def _division(client: ExactClient, settings: Settings) -> Sequence[Check]:
@@ -57,15 +53,14 @@ async def _division(client: ExactClient, settings: Settings) -> Sequence[Check]:
     ]
 
 
-async def _right(client: ExactClient, endpoint: str) -> Check:
+async def _right(client: ExactClient, right: Right) -> Check:
     """Exact answers an empty list where a right is missing, so it is asked for the right itself."""
-    name = f"right to read {endpoint}"
     try:
-        granted = await client.has_rights(endpoint, TrafficClass.LIVE)
+        granted = await client.has_rights(right.endpoint, TrafficClass.LIVE, action=right.action)
     except VendorError as error:
-        return Check(name, False, str(error), "See Exact's words")
+        return Check(str(right), False, str(error), "See Exact's words")
     fix = "An administrator of the company grants it: Exact Online, Users, Rights"
-    return Check(name, granted, "granted" if granted else "missing", None if granted else fix)
+    return Check(str(right), granted, "granted" if granted else "missing", None if granted else fix)
 
 
 async def _clock(client: ExactClient, settings: Settings, clock: Clock) -> Check:
