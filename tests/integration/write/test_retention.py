@@ -1,11 +1,15 @@
-"""Audit partitions on a real PostgreSQL."""
+"""What is let go once it is old, on a real PostgreSQL."""
 
 from datetime import UTC, date, datetime
 
 from sqlalchemy import text
 
 from connector.adapters.postgres.engine import engine
-from connector.adapters.postgres.retention import AuditRetention, forget_calls
+from connector.adapters.postgres.retention import AuditRetention, forget_answers, forget_calls
+from connector.adapters.systems import answers_of_a_day
+from connector.adapters.systems.exact.payees import KIND
+from connector.domain.identity import ConnectionId
+from connector.domain.ports.references import ReferenceKey
 
 _TELL = text(
     "insert into audit (tenant, at, flow, entity, native_id, event, actor, detail)"
@@ -60,4 +64,36 @@ async def test_old_calls_are_forgotten_but_never_one_that_nobody_has_resolved(da
     async with pool.begin() as db:
         assert set((await db.execute(text("select call_id from call_item"))).scalars()) == {"half", "open", "new"}
         assert set((await db.execute(text("select call_id from call"))).scalars()) == {"half", "open", "new"}
+    await pool.dispose()
+
+
+_REFERENCE = text(
+    "insert into reference (tenant, connection, kind, code, version, as_of, body)"
+    " values ('acme', 'exact', :kind, :code, 'v', :at, '{}')"
+)
+_WAIT = text("insert into wait (tenant, key, flow, entity, native_id) values (:tenant, :key, 'f', 'invoice', '1')")
+
+
+def key_of(code: str) -> str:
+    return str(ReferenceKey(ConnectionId("acme", "exact"), KIND, code))
+
+
+async def test_old_answers_of_a_day_are_forgotten_but_none_that_a_row_waits_for(database_url: str) -> None:
+    pool = engine(database_url)
+    old, new = datetime(2025, 12, 20, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+    rows = [
+        (KIND, "2025-12-20/a/4300/k:h", old),
+        (KIND, "2025-12-20/b/6789/k:h", old),
+        (KIND, "2025-12-20/read-again/6789/k:h", new),
+        ("gl-account", "4000", old),
+    ]
+    async with pool.begin() as db:
+        for kind, code, at in rows:
+            await db.execute(_REFERENCE, {"kind": kind, "code": code, "at": at})
+        await db.execute(_WAIT, {"tenant": "acme", "key": key_of(rows[1][1])})
+        await db.execute(_WAIT, {"tenant": "other", "key": key_of(rows[0][1])})
+    assert await forget_answers(pool, answers_of_a_day(), datetime(2026, 1, 1, tzinfo=UTC)) == 1
+    async with pool.begin() as db:
+        left = set((await db.execute(text("select code from reference"))).scalars())
+    assert left == {code for _, code, _ in rows[1:]}
     await pool.dispose()

@@ -1,8 +1,10 @@
-"""What grows is kept for a time: audit in monthly partitions, dropped whole; calls row by row once they are over."""
+"""What grows is kept for a time: audit in monthly partitions, dropped whole; calls and answers of a day row by row once
+they are over."""
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 _ONE_AT_A_TIME = text("select pg_advisory_xact_lock(3, 1)")
@@ -22,7 +24,22 @@ _FORGET_CALLS = text(
     delete from call c using over where (c.tenant, c.call_id) = (over.tenant, over.call_id)
     """
 )
-_CALLS_AT_ONCE = 5000
+_FORGET_ANSWERS = text(
+    """
+    with over as (
+        select r.tenant, r.connection, r.kind, r.code from reference r
+         where r.kind = any(cast(:kinds as text[])) and r.as_of < :before
+           and not exists (select from wait w
+                            where w.tenant = r.tenant
+                              and w.key = 'reference:' || r.tenant || '/' || r.connection || '/' || r.kind
+                                          || '/' || r.code)
+         limit :limit)
+    delete from reference r using over
+     where (r.tenant, r.connection, r.kind, r.code) = (over.tenant, over.connection, over.kind, over.code)
+       and r.as_of < :before
+    """
+)
+_AT_ONCE = 5000
 
 
 async def forget_calls(engine: AsyncEngine, before: datetime) -> int:
@@ -30,12 +47,22 @@ async def forget_calls(engine: AsyncEngine, before: datetime) -> int:
 
     A call that nobody has resolved yet stays, however old: its record may not be written again without it.
     """
+    return await _forget(engine, _FORGET_CALLS, {"before": before})
+
+
+async def forget_answers(engine: AsyncEngine, kinds: Collection[str], before: datetime) -> int:
+    """Delete references of these kinds that were read before an instant; how many. One that is asked for again is read
+    again. What a row waits for, or is blocked by, stays: it is woken when the answer becomes another one."""
+    return await _forget(engine, _FORGET_ANSWERS, {"kinds": sorted(kinds), "before": before})
+
+
+async def _forget(engine: AsyncEngine, statement: TextClause, given: Mapping[str, object]) -> int:
     forgotten = 0
     while True:
         async with engine.begin() as db:
-            count = (await db.execute(_FORGET_CALLS, {"before": before, "limit": _CALLS_AT_ONCE})).rowcount
+            count = (await db.execute(statement, {**given, "limit": _AT_ONCE})).rowcount
         forgotten += count
-        if count < _CALLS_AT_ONCE:
+        if count < _AT_ONCE:
             return forgotten
 
 

@@ -7,7 +7,7 @@ would take the function's place.
 - always: `SYSTEM`, `Settings` (pydantic, what a connection needs), `SECRETS` (field name -> what it is);
 - as a source: `TRANSLATIONS`, `jobs(settings)`, `source(parts)`;
 - as a source that asks for answers: `responder(parts)`;
-- as a target: `FLOWS` (flow kinds that write here), `target(parts, flow_kind)`;
+- as a target: `FLOWS` (flow kinds that write here), `target(parts, flow_kind)`, `ANSWERS_OF_A_DAY`;
 - with webhooks: `webhook(settings, secrets)`, giving a `WebhookVerifier`;
 - with ping: `ping(parts)`.
 """
@@ -116,6 +116,8 @@ class Room(Protocol):
     TRANSLATIONS: Translations
     LINKED: Mapping[Entity, tuple[str, str]]
     """Part and resource of the one object that a document of each kind is in this target, for `connector link`."""
+    ANSWERS_OF_A_DAY: frozenset[str]
+    """Kinds of references that only documents read on one day ask for: their number grows with the days."""
 
     @staticmethod
     def jobs(settings: Any) -> Sequence[JobKind]: ...
@@ -169,3 +171,9 @@ __all__ = [
     "names",
     "room",
 ]
+
+
+def answers_of_a_day() -> frozenset[str]:
+    """Of every system; see `Room`."""
+    none: frozenset[str] = frozenset()
+    return none.union(*(getattr(room(system), "ANSWERS_OF_A_DAY", none) for system in names()))

@@ -30,6 +30,7 @@ FLOWS = (
         feedback=True,
     ),
 )
+ANSWERS_OF_A_DAY = frozenset(("bank-account",))
 
 
 def jobs(settings: Settings) -> Sequence[JobKind]:
@@ -84,6 +85,7 @@ async def ping(parts: "RoomParts") -> "Sequence[Check]":
 
 
 __all__ = [
+    "ANSWERS_OF_A_DAY",
     "FLOWS",
     "SECRETS",
     "SYSTEM",
