@@ -105,6 +105,20 @@ async def test_a_document_is_needed_while_others_that_link_to_it_are_still_to_be
     assert set(await stores.dispatch.needed(hold, [party, other])) == {party}, "it is due again"
 
 
+async def test_who_rests_because_no_call_could_be_made_is_due_after_a_login_and_nobody_else(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    rest = {"closed-gate": "gate-closed", "login": "re-authorise", "refused": "transient"}
+    await stores.rows.upsert([desired(native_id) for native_id in rest])
+    for due in await claim(stores, hold):
+        reason = Reason(code=rest[due.row.native_id], message="why")
+        await judge(stores, hold, due, State.DUE, due_in_s=60.0, reasons=[reason])
+    assert not await claim(stores, hold)
+    await stores.operations.hurry(SOURCE)
+    assert not await claim(stores, hold), "that was another connection's"
+    await stores.operations.hurry(TARGET)
+    assert {due.row.native_id for due in await claim(stores, hold)} == {"closed-gate", "login"}
+
+
 async def test_one_holder_at_a_time_and_each_new_one_raises_the_epoch(stores: Stores) -> None:
     first = await stores.epochs.take(TARGET, Role.WRITE, "a", ttl_s=0.2)
     assert first is not None

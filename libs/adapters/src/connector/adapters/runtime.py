@@ -30,6 +30,7 @@ from connector.adapters.postgres.engine import check_schema, engine
 from connector.adapters.postgres.entry_index import PostgresEntryIndex
 from connector.adapters.postgres.jobs import PostgresJobs
 from connector.adapters.postgres.notify import Listener
+from connector.adapters.postgres.operations import PostgresOperations
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.postgres.transfers import PostgresTransfers
 from connector.adapters.postgres.vault import PostgresSealedStore
@@ -152,8 +153,13 @@ class Runtime:
             vault=self.vault,
             http=self.http,
             connections=self.connection,
-            authorised=PostgresJobs(self.engine).hurry,
+            authorised=self._hurry,
         )
+
+    async def _hurry(self, connection: ConnectionId) -> None:
+        """What waited for a login goes on at once: reads and writes."""
+        await PostgresJobs(self.engine).hurry(connection)
+        await PostgresOperations(self.engine).hurry(connection)
 
     async def connection(self, connection: ConnectionId) -> Connection:
         """What is configured of it; raises NotConfigured."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.ports.dispatch import StoredObject
-from connector.domain.ports.operations import RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
+from connector.domain.ports.operations import NO_CALL, RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
 from connector.domain.ports.target import TargetObject
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
@@ -114,6 +114,13 @@ class MemoryOperations:
                 self._tables.make_due(ref)
             self._tables.note(ref, "again", {"cause": str(cause)}, actor)
         return len(chosen)
+
+    async def hurry(self, connection: ConnectionId) -> None:
+        for row in self._tables.rows.values():
+            rests = row.state is State.DUE and any(reason.code in NO_CALL for reason in row.reasons)
+            if row.desired.target == connection and rests:
+                row.due = self._tables.now()
+        self._tables.ring(connection)
 
     async def link(self, row: RowRef, part: str, resource: str, target_id: str, actor: str) -> None:
         found = self._tables.rows[row]

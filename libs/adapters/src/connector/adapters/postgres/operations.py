@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from connector.domain.identity import Entity, FlowId, RowRef
+from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.ports.dispatch import Event, StoredObject
-from connector.domain.ports.operations import RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
+from connector.domain.ports.operations import NO_CALL, RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
 from connector.domain.ports.target import TargetObject
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
@@ -55,6 +55,13 @@ _AGAIN = text(
     update desired set cause = case when state = 'due' then cause else :cause end, attempts = 0, state = 'due',
            due = now(), state_since = now()
      where {_SELECTED} returning *
+    """
+)
+_HURRY = text(
+    """
+    update desired set due = now()
+     where tenant = :tenant and target_connection = :target and state = 'due' and due > now()
+       and exists (select from jsonb_array_elements(reasons) as r where r ->> 'code' = any(cast(:codes as text[])))
     """
 )
 
@@ -217,6 +224,12 @@ class PostgresOperations:
         async with self._engine.begin() as db:
             rows = (await db.execute(_AGAIN, _selected(selection) | {"cause": str(cause)})).all()
             return await _made_due(db, rows, Event("again", {"cause": str(cause)}), actor)
+
+    async def hurry(self, connection: ConnectionId) -> None:
+        given = {"tenant": connection.tenant, "target": connection.connection, "codes": sorted(NO_CALL)}
+        async with self._engine.begin() as db:
+            await db.execute(_HURRY, given)
+            await notify(db, f"write/{connection}")
 
     async def link(self, row: RowRef, part: str, resource: str, target_id: str, actor: str) -> None:
         linked = StoredObject(resource, "linked", TargetObject(target_id, {}, 0, None, "linked"))

@@ -6,6 +6,9 @@ from typing import Protocol
 
 from connector.domain.identity import ConnectionId, TrafficClass
 
+GATE_CLOSED = "gate-closed"
+"""The reason of what rests because the gate lets nobody call."""
+
 
 class GateError(Exception):
     """A call may not be made now. `retry_after_s` is None where only a person can help."""

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from connector.domain.identity import Entity, FlowId, RowRef
+from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
 
 from .dispatch import StoredObject
-from .target import Json
+from .gate import GATE_CLOSED
+from .target import Json, OutcomeKind
 
 STUCK = frozenset({State.WAITING, State.BLOCKED, State.HELD, State.FAILED, State.REJECTED})
 RELEASABLE = frozenset({State.WAITING, State.BLOCKED, State.HELD, State.FAILED})
+NO_CALL = frozenset({GATE_CLOSED, str(OutcomeKind.REAUTHORISE)})
+"""Reasons of due rows that rest because no call could be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,10 @@ class Operations(Protocol):
 
     async def again(self, selection: Selection, cause: Cause, actor: str) -> int:
         """Make rows due although their source did not change (a replay on purpose); the brake counts them."""
+        ...
+
+    async def hurry(self, connection: ConnectionId) -> None:
+        """Somebody logged in to this target: rows that rest because no call could be made are due at once."""
         ...
 
     async def link(self, row: RowRef, part: str, resource: str, target_id: str, actor: str) -> None:

@@ -2,7 +2,7 @@
 
 from connector.domain.ports.clock import Randomness
 from connector.domain.ports.dispatch import Judgement
-from connector.domain.ports.gate import GateError
+from connector.domain.ports.gate import GATE_CLOSED, GateError
 from connector.domain.ports.target import Outcome, OutcomeKind
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
@@ -28,7 +28,7 @@ def outcome_of(error: Exception) -> Outcome:
             request_id=error.request_id,
         )
     if isinstance(error, GateError):
-        reason = Reason(code="gate-closed", message=str(error))
+        reason = Reason(code=GATE_CLOSED, message=str(error))
         waits = error.retry_after_s
         kind = OutcomeKind.REAUTHORISE if waits is None else OutcomeKind.RATE_LIMITED
         return Outcome(kind, reason=reason, retry_after_s=waits)
