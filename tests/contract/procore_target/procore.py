@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -252,6 +252,22 @@ class Desk:
         await self.take(document, native_id, **given)
         row = await self.until(state, given.get("entity") or _ENTITY[type(document)], native_id)
         return [reason.code for reason in row.reasons]
+
+
+async def ends(desk: Desk, entity: Entity, native_ids: list[str]) -> dict[str, State]:
+    """Where each row ends, synced or blocked."""
+    while True:
+        states = {native_id: desk.row(entity, native_id).state for native_id in native_ids}
+        if set(states.values()) <= {State.SYNCED, State.BLOCKED}:
+            return states
+        await asyncio.sleep(0.02)
+
+
+def pause(desk: Desk) -> None:
+    """Documents are taken, and none is written yet."""
+    desk.configuration.apply(
+        connections={PROCORE: CONNECTION}, flows={FLOW: replace(flow_with(), state=FlowState.PAUSED)}
+    )
 
 
 @asynccontextmanager

@@ -6,43 +6,26 @@ from dataclasses import replace
 import pytest
 
 from connector.adapters.systems.procore.naming import resource
+from connector.domain.documents.invoice import LinkStrength, OrderLink
 from connector.domain.identity import Entity, TrafficClass
-from connector.domain.ports.configuration import FlowState
 from connector.domain.ports.target import NaturalKey
 from connector.domain.sync.states import State
 from tests.contract.procore_target.procore import (
     CONNECTION,
-    FLOW,
-    PROCORE,
     Desk,
     Sandbox,
     cost,
     desk_of,
-    flow_with,
+    ends,
     invoice,
     line,
     order,
+    pause,
 )
 
-ORDERS, COSTS, LINES = "purchase_order_contracts", "direct_costs", "purchase_order_contract_line_items"
+ORDERS, COSTS, REQUISITIONS = "purchase_order_contracts", "direct_costs", "requisitions"
 ORDER, INVOICE = Entity.PURCHASE_ORDER, Entity.INVOICE
 MODEL_C = {"P-100": {"cost_model": "C"}}
-
-
-async def ends(desk: Desk, entity: Entity, native_ids: list[str]) -> dict[str, State]:
-    """Where each row ends, synced or blocked."""
-    while True:
-        states = {native_id: desk.row(entity, native_id).state for native_id in native_ids}
-        if set(states.values()) <= {State.SYNCED, State.BLOCKED}:
-            return states
-        await asyncio.sleep(0.02)
-
-
-def pause(desk: Desk) -> None:
-    """Documents are taken, and none is written yet."""
-    desk.configuration.apply(
-        connections={PROCORE: CONNECTION}, flows={FLOW: replace(flow_with(), state=FlowState.PAUSED)}
-    )
 
 
 async def test_one_sync_carries_many_orders_and_200_is_not_taken_for_success(desk: Desk) -> None:
@@ -74,6 +57,25 @@ async def test_hundreds_of_orders_are_looked_for_at_once(desk: Desk) -> None:
     found = await desk.target.look_up(keys, TrafficClass.LIVE)
     assert [key for key, hits in found.items() if hits] == keys[:1]
     assert len(desk.sandbox.calls()) - before <= len(keys) / 40
+
+
+async def test_invoices_on_many_orders_are_looked_for_at_once(desk: Desk) -> None:
+    desk.choose(no_open_period="create")
+    numbers = range(24)
+    for n in numbers:
+        await desk.take(order(f"70{n}"), f"o70{n}")
+    await asyncio.wait_for(ends(desk, ORDER, [f"o70{n}" for n in numbers]), 30)
+    pause(desk)
+    for n in numbers:
+        link = OrderLink(strength=LinkStrength.HEADER, order_id=f"o70{n}", order_number=f"70{n}")
+        await desk.take(invoice(f"R-{n}", cost("1", order_link=link)), f"i70{n}")
+    desk.sandbox.forget()
+    desk.choose(no_open_period="create")
+    states = await asyncio.wait_for(ends(desk, INVOICE, [f"i70{n}" for n in numbers]), 60)
+    assert set(states.values()) == {State.SYNCED}
+    looks = desk.sandbox.calls(method="GET", path=f"/rest/v1.1/{REQUISITIONS}")
+    assert len([look for look in looks if "filters%5Bid" not in look["query"]]) <= len(numbers) / 4
+    assert len(desk.sandbox.store(REQUISITIONS)) == len(numbers)
 
 
 async def test_more_lines_than_one_sync_takes_go_in_several(sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """Invoices in Procore under each cost model, over HTTP."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,8 @@ from connector.domain.documents.common import Coding
 from connector.domain.documents.invoice import InvoiceType, LinkStrength, OrderLink
 from connector.domain.identity import Entity, TrafficClass
 from connector.domain.sync.states import State
-from tests.contract.procore_target.procore import FLOW, Desk, coding, cost, invoice, line, order
+from tests.contract.coupa_target.coupa import supplier
+from tests.contract.procore_target.procore import FLOW, Desk, coding, cost, ends, invoice, line, order, pause
 
 COSTS, ORDERS, REQUISITIONS = "direct_costs", "purchase_order_contracts", "requisitions"
 INVOICE = Entity.INVOICE
@@ -153,6 +155,40 @@ async def test_a_vendors_invoice_number_is_taken_only_once(desk: Desk) -> None:
     await desk.settle(invoice("F-9"), "i9")
     assert await desk.settle(invoice("F-9"), "i91", State.BLOCKED) == ["number-taken-in-target"]
     assert len(desk.sandbox.store(COSTS)) == 1
+
+
+async def test_a_vendors_invoice_number_is_billed_on_one_commitment_only(desk: Desk, period: None) -> None:
+    await desk.settle(supplier("S2", "Paint and Co"), "s2")
+    for number, vendor in (("170", "s1"), ("171", "s1"), ("172", "s2")):
+        await desk.settle(order(number, supplier_id=vendor), f"o{number}")
+    await desk.settle(invoice("F-14", cost("1", **bills("o170"))), "i14")
+    desk.sandbox.forget()
+    again = invoice("F-14", cost("1", **bills("o171")))
+    assert await desk.settle(again, "i141", State.BLOCKED) == ["number-taken-in-target"]
+    (reason,) = desk.row(INVOICE, "i141").reasons
+    made = desk.sandbox.one(REQUISITIONS, invoice_number="F-14")
+    assert str(made["id"]) in reason.message
+    assert {call["method"] for call in desk.sandbox.calls()} == {"GET"}, "nothing was written"
+    await desk.settle(invoice("F-14", cost("1", **bills("o172")), supplier_id="s2"), "i142")
+
+
+async def test_of_two_equal_numbers_that_come_at_once_one_is_billed(desk: Desk, period: None) -> None:
+    vendors = range(4)
+    for n in vendors:
+        await desk.settle(supplier(f"D{n}", f"Double {n}"), f"d{n}")
+        for number in (f"18{n}", f"19{n}"):
+            await desk.settle(order(number, supplier_id=f"d{n}"), f"o{number}")
+    pause(desk)
+    for n in vendors:
+        for number in (f"18{n}", f"19{n}"):
+            billed = invoice("F-15", cost("1", **bills(f"o{number}")), supplier_id=f"d{n}")
+            await desk.take(billed, f"i{number}")
+    desk.choose()
+    for n in vendors:
+        states = await asyncio.wait_for(ends(desk, INVOICE, [f"i18{n}", f"i19{n}"]), 30)
+        assert sorted(states.values()) == [State.BLOCKED, State.SYNCED]
+    assert len(desk.sandbox.store(REQUISITIONS)) == len(vendors)
+    assert len(desk.sandbox.calls(method="POST", path=f"/rest/v1.1/{REQUISITIONS}")) == len(vendors)
 
 
 async def test_a_credit_note_is_blocked_until_negative_amounts_are_known_to_hold(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.identity import Entity, EntityRef, Revision, RowRef, TrafficClass
 from connector.domain.ports.dispatch import DueRow
+from connector.domain.ports.target import Measure, NaturalKey, Part, Rendered
 from connector.domain.sync.states import Cause, State
 from connector.domain.sync.turns import Turns
 from connector.domain.sync.work import Work
@@ -57,4 +58,18 @@ def test_a_parked_row_that_does_not_link_any_more_when_its_turn_comes_leaves_nob
     deleted, _ = claimed(turns, replace(first, linked=frozenset()))
     turns.end(deleted)
     assert turns.parked == 0
+    assert claimed(turns, second)[1] == ["i2"]
+
+
+def test_rows_that_want_one_number_in_the_target_take_turns() -> None:
+    number = NaturalKey("invoices", (("vendor", "7"), ("number", "F-1")))
+    first, second, other = (work(name, Entity.INVOICE) for name in ("i1", "i2", "i3"))
+    for one, wanted in ((first, number), (second, number), (other, replace(number, fields=(("number", "F-2"),)))):
+        part = Part(one.due.row.native_id, number, one.due.ref.key, {}, Measure(), alone=wanted)
+        one.rendered = Rendered(parts=[part])
+    turns = Turns()
+    writing, admitted = claimed(turns, first, second, other)
+    assert admitted == ["i1", "i3"]
+    turns.end(writing)
+    assert second.due.row not in turns.rows
     assert claimed(turns, second)[1] == ["i2"]

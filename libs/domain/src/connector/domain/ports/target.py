@@ -90,6 +90,9 @@ class Part:
     """The source deleted or cancelled it: plan cancel, close or void instead of create."""
     frozen: Json = field(default_factory=dict)
     """What later renders must keep as it is now (accounts per line): stored with the object, given back in `known`."""
+    alone: NaturalKey | None = None
+    """A number that only one object may have although the target does not see to it: rows that want the same take
+    turns, so that each finds what the one before has made."""
     siblings: Mapping[str, str] = field(default_factory=dict)
     """Target ids of the row's other parts by name, as far as they exist; filled in when the part is planned."""
 

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
 
 from connector.domain.identity import Entity, EntityRef, RowRef
+from connector.domain.ports.target import NaturalKey
 
 from .work import Work
 
@@ -14,22 +15,25 @@ _ORDER = {
     )
 }
 
+Subject = EntityRef | NaturalKey
+"""What rows take turns at: a document, or a number in the target."""
+
 
 class Turns:
     """Rows in hand belong to one task each, and are not claimed again before it ends.
 
     A document is written by one row at a time, and by none while rows that link to it are. Rows that link to one order
-    take turns, for a target adds them up there; those of one supplier may go on together. Who has to wait is parked,
-    and claimed and judged anew once the document is free.
+    take turns, for a target adds them up there, and so do rows that want one number there; those of one supplier may
+    go on together. Who has to wait is parked, and claimed and judged anew once what it waits for is free.
     """
 
     def __init__(self) -> None:
         self._owner: dict[RowRef, object] = {}
         self._owned: defaultdict[object, dict[RowRef, None]] = defaultdict(dict)
         self._admitted: dict[RowRef, Work] = {}
-        self._taken: set[EntityRef] = set()
-        self._shared: Counter[EntityRef] = Counter()
-        self._parked: defaultdict[EntityRef, list[RowRef]] = defaultdict(list)
+        self._taken: set[Subject] = set()
+        self._shared: Counter[Subject] = Counter()
+        self._parked: defaultdict[Subject, list[RowRef]] = defaultdict(list)
         self.parked = 0
 
     @property
@@ -65,16 +69,16 @@ class Turns:
                 self.parked += 1
         return admitted
 
-    def _busy(self, work: Work) -> EntityRef | None:
-        """The document that this row has to wait for; who came first and waits already goes first."""
-        refs = sorted({work.due.ref, *work.linked})
+    def _busy(self, work: Work) -> Subject | None:
+        """What this row has to wait for; who came first and waits already goes first."""
         alone = _alone(work)
-        return next((ref for ref in refs if self._closed(ref, shared=ref not in alone)), None)
+        subjects: list[Subject] = [*sorted({work.due.ref, *work.linked}), *_numbers(work)]
+        return next((subject for subject in subjects if self._closed(subject, shared=subject not in alone)), None)
 
-    def _closed(self, ref: EntityRef, *, shared: bool) -> bool:
-        if ref in self._taken:
+    def _closed(self, subject: Subject, *, shared: bool) -> bool:
+        if subject in self._taken:
             return True
-        return ref in self._parked if shared else self._shared[ref] > 0
+        return subject in self._parked if shared else self._shared[subject] > 0
 
     def end(self, owner: object) -> None:
         """The task's rows can be claimed again, and so can those that were parked behind them."""
@@ -88,17 +92,22 @@ class Turns:
         alone = _alone(work)
         self._taken -= alone
         self._shared.subtract(work.linked - alone)
-        for ref in {work.due.ref, *work.linked}:
-            if self._shared[ref] <= 0:
-                del self._shared[ref]
-                self._unpark(ref)
+        for subject in alone | work.linked:
+            if self._shared[subject] <= 0:
+                del self._shared[subject]
+                self._unpark(subject)
 
-    def _unpark(self, ref: EntityRef) -> None:
+    def _unpark(self, subject: Subject) -> None:
         """All of them: any one may have changed meanwhile, and then would not tell the next."""
-        for row in self._parked.pop(ref, ()):
+        for row in self._parked.pop(subject, ()):
             del self._owner[row]
             self.parked -= 1
 
 
-def _alone(work: Work) -> set[EntityRef]:
-    return {work.due.ref, *(ref for ref in work.linked if ref.entity is Entity.PURCHASE_ORDER)}
+def _alone(work: Work) -> set[Subject]:
+    orders = (ref for ref in work.linked if ref.entity is Entity.PURCHASE_ORDER)
+    return {work.due.ref, *orders, *_numbers(work)}
+
+
+def _numbers(work: Work) -> list[NaturalKey]:
+    return [part.alone for part in work.rendered.parts if part.alone is not None]

@@ -7,14 +7,12 @@ from decimal import Decimal
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.target import Found, NaturalKey
 
-from . import direct_costs, requisitions, vendors
+from . import direct_costs, vendors
 from .client import ProcoreClient, Row
 from .commitments import found_commitment
 from .naming import COMMITMENTS, DECISIONS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
 from .requisitions import found_requisition
 from .values import decimal
-
-REQUISITION_PAGE = 100
 
 
 async def look_up(
@@ -110,13 +108,28 @@ async def _billed(
 async def _look_up_requisitions(
     client: ProcoreClient, project_id: str, keys: Sequence[NaturalKey], traffic: TrafficClass
 ) -> dict[NaturalKey, list[Found]]:
-    """By origin id, and by the number among those of the same commitment."""
-    fields = [dict(key.fields) for key in keys]
-    rows = await _requisition_rows(client, project_id, "origin_id", [of["origin_id"] for of in fields], traffic)
-    commitments = [of["commitment_id"] for of in fields if "commitment_id" in of]
-    rows += await _requisition_rows(client, project_id, "commitment_id", commitments, traffic)
-    seen = {row["id"]: row for row in rows}
-    return {key: requisitions.hits(key, list(seen.values()), project_id) for key in keys}
+    """By origin id; where that finds none, whatever has the vendor's number. Procore filters by neither: all are
+    listed, without their items."""
+    fields = {key: dict(key.fields) for key in keys}
+    shown = await read_requisitions(
+        client, project_id, "origin_id", [of["origin_id"] for of in fields.values()], traffic
+    )
+    found = {key: [one for one in shown if one.stamp == of["origin_id"]] for key, of in fields.items()}
+    numbers: defaultdict[tuple[str, str], list[NaturalKey]] = defaultdict(list)
+    for key, of in fields.items():
+        if "invoice_number" in of and not found[key]:
+            numbers[of["vendor_id"], of["invoice_number"]].append(key)
+    if numbers:
+        rows = await client.rows(f"v1.1/{REQUISITIONS}", {"project_id": project_id}, traffic)
+        taken = {str(row["id"]): number for row in rows if (number := _number_of(row)) in numbers}
+        for one in await read_requisitions(client, project_id, "id", taken, traffic):
+            for key in numbers[taken[one.target_id]]:
+                found[key].append(one)
+    return found
+
+
+def _number_of(requisition: Row) -> tuple[str, str]:
+    return str(requisition.get("vendor_id")), str(requisition.get("invoice_number"))
 
 
 async def read_requisitions(

@@ -42,6 +42,7 @@ def requisition(
     if amounts is None or period is None:
         return None
     origin = stamp(rendering.ref, place.number)
+    number = _number(place.id, commitment, invoice.invoice_number)
     wanted = {
         "commitment_id": int(commitment.target_id),
         "invoice_number": invoice.invoice_number,
@@ -52,33 +53,19 @@ def requisition(
     }
     return Part(
         name=part_name(place.number),
-        natural_key=_key(place.id, origin, commitment.target_id, invoice.invoice_number),
+        natural_key=NaturalKey(number.resource, (("origin_id", origin), *number.fields)),
         stamp=origin,
         wanted=wanted,
         measure=Measure(net=sum(amounts.values(), ZERO)),
         frozen={share.origin: rendering.frozen[share.origin] for share in shares},
+        alone=number if number.fields else None,
     )
 
 
-def _key(project_id: int, origin: str, commitment_id: str, invoice_number: str | None) -> NaturalKey:
-    """A second requisition of one number on a commitment would bill it twice, so the number is looked for too."""
-    fields = [("origin_id", origin)]
-    if invoice_number:
-        fields += [("commitment_id", commitment_id), ("invoice_number", invoice_number)]
-    return NaturalKey(resource(REQUISITIONS, project_id), tuple(fields))
-
-
-def hits(key: NaturalKey, rows: Sequence[Json], project_id: str) -> list[Found]:
-    """The requisition with our origin id, else whatever has the invoice's number on its commitment."""
-    fields = dict(key.fields)
-    ours = [row for row in rows if row.get("origin_id") == fields["origin_id"]]
-    same = [
-        row
-        for row in rows
-        if row.get("invoice_number") == fields.get("invoice_number")
-        and str(row.get("commitment_id")) == fields.get("commitment_id")
-    ]
-    return [found_requisition(row, project_id) for row in ours or same]
+def _number(project_id: int, commitment: LinkedObject, invoice_number: str | None) -> NaturalKey:
+    """A vendor's invoice billed twice, be it on two commitments, would be paid twice; Procore does not mind."""
+    fields = (("vendor_id", str(commitment.extra["vendor_id"])), ("invoice_number", invoice_number or ""))
+    return NaturalKey(resource(REQUISITIONS, project_id), fields if invoice_number else ())
 
 
 def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedObject) -> dict[str, Decimal] | None:
