@@ -47,7 +47,7 @@ class History:
     def draw(self) -> tuple[str, dict[str, Any]]:
         dice, kinds = self.dice, ("upsert",) * 4 + ("settle",) * 7 + ("claim",) * 4
         kind = dice.choice(
-            (*kinds, "take", "open", "reference", "release", "again", "seen", "brake", "rejudge", "stale")
+            (*kinds, "take", "open", "reference", "release", "again", "seen", "brake", "rejudge", "stale", "coming")
         )
         self.reads += 1
         self.calls += 1
@@ -61,6 +61,7 @@ class History:
             "configuration": dice.randint(1, 5),
             "shown": dice.random() < 0.5,
         }
+        given |= {"left_s": dice.choice((300.0, -1.0))}
         return kind, given
 
     async def perform(self, side: Side, kind: str, given: dict[str, Any]) -> Any:
@@ -110,7 +111,7 @@ class History:
         told = state in (State.SYNCED, State.REJECTED) and given["round"] is not None
         feedback = Feedback(SOURCE, given["round"], state, [], {"n": given["n"]}) if told else None
         judgement = Judgement(
-            state, due_in_s=due_in_s, wait_in_s=due_in_s if state is State.WAITING else None,
+            state, due_in_s=due_in_s, wait_in_s=given["left_s"] if state is State.WAITING else None,
             reasons=[REASONS[given["reason"]]] if state is not State.SYNCED else [], feedback=feedback,
             waits=waits if state in (State.WAITING, State.BLOCKED) else [], configuration=given["configuration"],
         )  # fmt: skip
@@ -142,6 +143,9 @@ class History:
     async def _brake(self, side: Side, given: dict[str, Any]) -> Any:
         assert side.hold is not None
         return (await side.stores.dispatch.brake(side.hold, FLOW, 2, 0.0)) or 0
+
+    async def _coming(self, side: Side, given: dict[str, Any]) -> Any:
+        return sorted(await side.stores.dispatch.coming(TARGET, [FLOW], [ref(row) for row in given["rows"]]))
 
     async def _rejudge(self, side: Side, given: dict[str, Any]) -> Any:
         assert side.hold is not None

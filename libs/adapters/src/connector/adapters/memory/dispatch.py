@@ -208,6 +208,31 @@ class MemoryDispatch:
         rows = [row for row in self._tables.rows.values() if row.desired.target == hold.connection]
         return {ref for ref in refs if any(_needs(row, ref) for row in rows)}
 
+    async def coming(
+        self, target: ConnectionId, flows: Collection[FlowId], refs: Collection[EntityRef]
+    ) -> Collection[EntityRef]:
+        return {
+            ref for ref in refs if self._tables.objects.get((target, ref)) or self._comes(target, flows, ref, set())
+        }
+
+    def _comes(self, target: ConnectionId, flows: Collection[FlowId], ref: EntityRef, seen: set[RowRef]) -> bool:
+        for flow in flows:
+            name = RowRef(flow, ref.entity, ref.native_id)
+            row = self._tables.rows.get(name)
+            if row is None or name in seen or (row.desired.source, row.desired.target) != (ref.connection, target):
+                continue
+            seen.add(name)
+            if row.state is State.DUE:
+                return True
+            if row.state is not State.WAITING:
+                continue
+            if row.wait_until is None or row.wait_until > self._tables.now():
+                return True
+            links = [key.removeprefix("link:") for _, key in self._tables.waited_for(name) if key.startswith("link:")]
+            if any(self._comes(target, flows, EntityRef.parse(link), seen) for link in links):
+                return True
+        return False
+
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
         prefix = f"reference:{hold.connection}/"
         found = []

@@ -145,8 +145,12 @@ class MemoryTables:
     def ring(self, target: ConnectionId) -> None:
         self.bell.ring(f"write/{target}")
 
+    def waited_for(self, row: RowRef) -> list[tuple[str, str]]:
+        """Tenant and key of what it waits for, or is blocked by."""
+        return [key for key, waiting in self.waits.items() if row in waiting]
+
     def stop_waiting(self, row: RowRef) -> None:
-        for key in [key for key, waiting in self.waits.items() if row in waiting]:
+        for key in self.waited_for(row):
             del self.waits[key][row]
             if not self.waits[key]:
                 del self.waits[key]

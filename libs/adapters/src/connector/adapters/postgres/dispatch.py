@@ -112,6 +112,41 @@ _NEEDED = text(
     """
 )
 
+# From the documents asked for along the links that their rows wait for: rows that go in a circle end nowhere.
+_COMING = text(
+    """
+    with recursive asked as (
+        select * from unnest(cast(:sources as text[]), cast(:entities as text[]), cast(:ids as text[]))
+            as g(source_connection, entity, native_id)),
+    way as (
+        select a.source_connection as asked_source, a.entity as asked_entity, a.native_id as asked_id,
+               d.flow, d.entity, d.native_id, d.state, d.wait_until <= clock_timestamp() as is_over
+          from asked a cross join unnest(cast(:flows as text[])) as f(flow)
+          join desired d on (d.tenant, d.flow, d.entity, d.native_id) = (:tenant, f.flow, a.entity, a.native_id)
+         where d.target_connection = :connection and d.source_connection = a.source_connection
+           and d.state in ('due', 'waiting')
+        union
+        select way.asked_source, way.asked_entity, way.asked_id,
+               d.flow, d.entity, d.native_id, d.state, d.wait_until <= clock_timestamp()
+          from way
+          join wait w on (w.tenant, w.flow, w.entity, w.native_id) = (:tenant, way.flow, way.entity, way.native_id)
+          cross join unnest(cast(:flows as text[])) as f(flow)
+          join desired d on (d.tenant, d.flow, d.entity, d.native_id)
+             = (:tenant, f.flow, split_part(w.key, '/', 3),
+                substr(w.key, length(split_part(w.key, '/', 1) || split_part(w.key, '/', 2)
+                                     || split_part(w.key, '/', 3)) + 4))
+         where way.state = 'waiting' and way.is_over and w.key like 'link:%'
+           and d.target_connection = :connection and d.source_connection = split_part(w.key, '/', 2)
+           and d.state in ('due', 'waiting'))
+    select asked_source as source_connection, asked_entity as entity, asked_id as native_id
+      from way where state = 'due' or is_over is not true
+     union
+    select o.source_connection, o.entity, o.native_id
+      from asked join target_object o using (source_connection, entity, native_id)
+     where o.tenant = :tenant and o.target_connection = :connection
+    """
+)
+
 _NEXT_DUE = text(
     """
     select extract(epoch from min(d.due) - clock_timestamp())
@@ -271,6 +306,17 @@ class PostgresDispatch:
             return {
                 EntityRef(_connection_id(tenant, row.source_connection), Entity(row.entity), row.native_id)
                 for row in rows
+            }
+
+    async def coming(
+        self, target: ConnectionId, flows: Collection[FlowId], refs: Collection[EntityRef]
+    ) -> Collection[EntityRef]:
+        given = _at(target) | _ref_columns(refs) | {"flows": [flow.flow for flow in flows]}
+        async with self._engine.begin() as db:
+            rows = await db.execute(_COMING, given)
+            return {
+                EntityRef(_connection_id(target.tenant, r.source_connection), Entity(r.entity), r.native_id)
+                for r in rows
             }
 
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:

@@ -256,6 +256,13 @@ class Dispatch(Protocol):
         holds them up; what was never rendered may link to any."""
         ...
 
+    async def coming(
+        self, target: ConnectionId, flows: Collection[FlowId], refs: Collection[EntityRef]
+    ) -> Collection[EntityRef]:
+        """Those of the source documents that have an object in this target by now, or may get one without a person: a
+        row in one of its flows is due, or waiting; one that waits longer than it may, for a row that is coming."""
+        ...
+
     async def waited_references(self, hold: Hold) -> Sequence[ReferenceKey]:
         """References of this target that rows wait for or are blocked by."""
         ...

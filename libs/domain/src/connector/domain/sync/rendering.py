@@ -18,9 +18,9 @@ from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
 from .failures import after_failure, outcome_of
-from .lookup import Answers, RecordingLookup
+from .lookup import Answers, RecordingLookup, link_key
 from .orphans import by_call, take_over
-from .work import Work, after_rendering, before_rendering, blocked
+from .work import Work, after_rendering, before_rendering, blocked, links_waited_out
 
 TargetOf = Callable[[Flow, Connection], Target]
 ROUNDS_AT_MOST = 20
@@ -72,9 +72,21 @@ class Renderer:
             await self._render_all(missed)
         for group in by_call(todo):
             await self._render_all(await take_over(group, self._target(group[0]), self._randomness))
-        for work in todo:
-            if work.judgement is None and (judgement := after_rendering(work)) is not None:
+        unjudged = [work for work in todo if work.judgement is None]
+        coming = await self._coming(unjudged)
+        for work in unjudged:
+            judgement = after_rendering(work, coming)
+            if judgement is not None:
                 work.judge(judgement)
+
+    async def _coming(self, works: Sequence[Work]) -> Collection[str]:
+        """Links that rows wait for longer than they may, to documents that are still on their way to this target."""
+        refs = {link_key(ref): ref for ref, answer in self._answers.links.items() if answer is None}
+        asked = {refs[key] for work in works for key in links_waited_out(work) if key in refs}
+        if not asked:
+            return ()
+        flows = [flow.id for flow in self._snapshot.into_target(self._connection)]
+        return {link_key(ref) for ref in await self._dispatch.coming(self._connection, flows, asked)}
 
     async def _render_all(self, works: Sequence[Work]) -> None:
         pending = list(works)

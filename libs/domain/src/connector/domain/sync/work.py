@@ -1,6 +1,6 @@
 """One row in a dispatcher's hands, and the pure judgements about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Protocol
@@ -29,7 +29,8 @@ STEPS_AT_MOST = 40
 """More steps than this in one go is a plan that does not end."""
 PLAN_AGAIN_S = 300.0
 """How long a row waits, at most, where the target says not now (a document in a state that will pass)."""
-WAITED_FOR = ("link:", "reference:")
+LINK = "link:"
+WAITED_FOR = (LINK, "reference:")
 """Dependencies that come by themselves; a mapping entry takes a person."""
 
 
@@ -169,14 +170,50 @@ def before_rendering(work: Work) -> Judgement | None:
     return None
 
 
-def after_rendering(work: Work) -> Judgement | None:
-    """Whether what was rendered may be written."""
+def after_rendering(work: Work, coming: Collection[str] = ()) -> Judgement | None:
+    """Whether what was rendered may be written. `coming`: links to documents that are still on their way."""
     rendered = work.rendered
     if rendered.excluded is not None:
         return Judgement(State.EXCLUDED, reasons=[rendered.excluded])
-    blocking = [finding for finding in rendered.findings if finding.severity == "block"]
     if refused_in_this_round(work):
-        return blocked(work, blocking)
+        return blocked(work, [finding for finding in rendered.findings if finding.severity == "block"])
+    lack = _lack(work)
+    if lack is None:
+        return None
+    left_s = _left_to_wait_s(work)
+    if lack.comes_by_itself and left_s > 0:
+        return Judgement(State.WAITING, due_in_s=left_s, wait_in_s=left_s, reasons=lack.reasons, waits=lack.waits)
+    waited_out = links_waited_out(work)
+    if waited_out and all(key in coming for key in waited_out):
+        again_s = min(PLAN_AGAIN_S, max(1.0, work.flow.wait_s))
+        return Judgement(State.WAITING, due_in_s=again_s, wait_in_s=left_s, reasons=lack.reasons, waits=lack.waits)
+    return blocked(work, lack.reasons, lack.waits)
+
+
+def links_waited_out(work: Work) -> Sequence[str]:
+    """Links to documents that are not there, of a row that lacks nothing else and has waited as long as it may for what
+    nobody has heard of: for documents that are on their way it waits on."""
+    if work.rendered.excluded is not None or refused_in_this_round(work):
+        return ()
+    lack = _lack(work)
+    if lack is None or not lack.comes_by_itself or _left_to_wait_s(work) > 0:
+        return ()
+    absent = all(wait.version is None and wait.key.startswith(LINK) for wait in lack.waits)
+    return [wait.key for wait in lack.waits] if absent else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lack:
+    """What keeps a rendered document from being written, and what it waits for."""
+
+    reasons: Sequence[Reason]
+    waits: Sequence[Dependency]
+    comes_by_itself: bool
+
+
+def _lack(work: Work) -> _Lack | None:
+    rendered = work.rendered
+    blocking = [finding for finding in rendered.findings if finding.severity == "block"]
     seen = {dependency.key: dependency.version for dependency in [*rendered.inputs, *(work.inputs or ())]}
     named = {finding.missing for finding in blocking if finding.missing}
     absent = {dependency.key for dependency in rendered.inputs if dependency.version is None}
@@ -187,10 +224,12 @@ def after_rendering(work: Work) -> Judgement | None:
     comes_by_itself = all(finding.missing for finding in blocking) and all(
         wait.key.startswith(WAITED_FOR) for wait in waits
     )
-    left_s = work.flow.wait_s if work.due.wait_in_s is None else work.due.wait_in_s
-    if comes_by_itself and left_s > 0 and work.flow.state is not FlowState.DRY_RUN:  # there, nothing is on its way
-        return Judgement(State.WAITING, due_in_s=left_s, wait_in_s=left_s, reasons=reasons, waits=waits)
-    return blocked(work, reasons, waits)
+    in_dry_run = work.flow.state is FlowState.DRY_RUN  # there, nothing is on its way
+    return _Lack(reasons, waits, comes_by_itself and not in_dry_run)
+
+
+def _left_to_wait_s(work: Work) -> float:
+    return work.flow.wait_s if work.due.wait_in_s is None else work.due.wait_in_s
 
 
 def _unnamed(key: str) -> Reason:
