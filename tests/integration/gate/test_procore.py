@@ -14,6 +14,7 @@ from connector.adapters.systems.procore.settings import Settings
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.configuration import Connection
 from connector.domain.ports.gate import QuotaExhausted
+from connector.domain.vendor_error import AuthExpired
 from tests.integration.gate.world import VendorProcess, vendor_process, world, write_key_ring
 
 LIVE = TrafficClass.LIVE
@@ -49,6 +50,21 @@ async def test_a_token_is_replaced_before_it_dies_and_no_call_is_refused(databas
                 await asyncio.sleep(0.05)
         assert set(statuses(vendor)) == {200}
         assert 3 <= sum(call["path"] == "/oauth/token" for call in vendor.calls()) <= 5
+
+
+async def test_a_call_whose_token_is_refused_is_made_once_more_and_not_a_third_time(
+    database_url: str, tmp_path: Path
+) -> None:
+    refusal = {"path": "/rest/v1.0/vendors", "when": "before", "action": "respond", "status": 401}
+    with vendor_process("procore", hour_limit=UNLIMITED, spike_limit=UNLIMITED) as vendor:
+        async with client_of(vendor, database_url, tmp_path, "procore-refused") as client:
+            vendor.fault(**refusal)
+            await vendors(client)
+            assert statuses(vendor) == [401, 200]
+            vendor.fault(**refusal, times=2)
+            with pytest.raises(AuthExpired):
+                await vendors(client)
+            assert statuses(vendor) == [401, 200, 401, 401]
 
 
 async def test_the_spike_window_is_used_up_and_never_overrun(database_url: str, tmp_path: Path) -> None:

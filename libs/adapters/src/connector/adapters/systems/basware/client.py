@@ -6,7 +6,7 @@ Basware may leave it out as well.
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,11 +14,11 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
-from connector.adapters.http import BODY_CAP_BYTES, VendorAnswer, request
+from connector.adapters.http import BODY_CAP_BYTES, Caller, VendorAnswer, request
 from connector.adapters.http.client import BeforeSend
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.gate import Gate
-from connector.domain.vendor_error import AuthExpired, Rejected, VendorUnavailable
+from connector.domain.vendor_error import Rejected, VendorUnavailable
 
 from .errors import classify
 from .settings import Settings
@@ -27,7 +27,6 @@ Row = dict[str, Any]
 
 TOKEN = "x-amz-meta-continuationtoken"  # noqa: S105 - a header's name
 REDIRECTS = (301, 302, 303, 307, 308)
-RequestId = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +47,10 @@ class TooLarge(Exception):
 class BaswareClient:
     """One tenant, every call through the gate; the second leg of a redirect is not Basware's API and needs none."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        connection: ConnectionId,
-        gate: Gate,
-        http: httpx.AsyncClient,
-        request_id: RequestId = lambda: str(uuid.uuid4()),
-    ) -> None:
+    def __init__(self, settings: Settings, connection: ConnectionId, gate: Gate, http: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._connection = connection
-        self._gate = gate
         self._http = http
-        self._request_id = request_id
+        self._calls = Caller(connection, gate, http, settings.call_deadline_s, _headers)
 
     async def pages(
         self, resource: str, query: Mapping[str, str], traffic: TrafficClass, following: str | None = None
@@ -184,40 +174,21 @@ class BaswareClient:
         before_send: BeforeSend | None = None,
     ) -> VendorAnswer:
         """One request through the gate, a refused token tried once more."""
-        answer = await self._send_once(method, resource, path, query, headers, traffic, content, before_send)
-        if answer.status == 401:
-            answer = await self._send_once(method, resource, path, query, headers, traffic, content, before_send)
-        if answer.status == 401:
-            raise AuthExpired(f"{answer.url} answered 401", status=401)
-        return answer
+        typed = {} if content is None else {"content-type": "application/json"}
+        return await self._calls.send(
+            method,
+            f"{self._settings.base_url}{path}",
+            traffic,
+            endpoint=resource,
+            params=query or None,
+            headers={**headers, **typed},
+            content=content,
+            before_send=before_send,
+        )
 
-    async def _send_once(
-        self,
-        method: str,
-        resource: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        traffic: TrafficClass,
-        content: bytes | None,
-        before_send: BeforeSend | None,
-    ) -> VendorAnswer:
-        sent = {"accept": "application/json", "x-bw-request-id": self._request_id(), **headers}
-        if content is not None:
-            sent["content-type"] = "application/json"
-        async with self._gate.call(self._connection, traffic, endpoint=resource) as call:
-            answer = await request(
-                self._http,
-                method,
-                f"{self._settings.base_url}{path}",
-                headers={**sent, **call.authorization},
-                params=query or None,
-                content=content,
-                deadline_s=self._settings.call_deadline_s,
-                before_send=before_send,
-            )
-            call.learn(answer.status, answer.headers)
-        return answer
+
+def _headers() -> Mapping[str, str]:
+    return {"accept": "application/json", "x-bw-request-id": str(uuid.uuid4())}
 
 
 def _rows(answer: VendorAnswer) -> list[Row]:

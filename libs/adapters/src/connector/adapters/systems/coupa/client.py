@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from connector.adapters.http import VendorAnswer, request
+from connector.adapters.http import Caller, VendorAnswer
 from connector.adapters.http.client import BeforeSend
 from connector.domain.identity import ConnectionId, FlowId, TrafficClass
 from connector.domain.ports.gate import Gate
-from connector.domain.vendor_error import AuthExpired, UnknownOutcome, VendorError, VendorUnavailable
+from connector.domain.vendor_error import UnknownOutcome, VendorUnavailable
 
 from .errors import classify
 from .settings import Settings
@@ -32,9 +32,7 @@ class CoupaClient:
 
     def __init__(self, settings: Settings, connection: ConnectionId, gate: Gate, http: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._connection = connection
-        self._gate = gate
-        self._http = http
+        self._calls = Caller(connection, gate, http, settings.call_deadline_s, self._headers)
 
     async def rows(self, resource: str, where: Mapping[str, str], fields: Fields, traffic: TrafficClass) -> list[Row]:
         """All rows that match, by rising id. Raises GateError or VendorError."""
@@ -111,41 +109,26 @@ class CoupaClient:
         flow: str = "",
     ) -> VendorAnswer:
         """One request through the gate, a refused token tried once more. Raises GateError or VendorError."""
-        try:
-            return await self._send_once(method, path, traffic, query, body, before_send, flow)
-        except AuthExpired:
-            return await self._send_once(method, path, traffic, query, body, before_send, flow)
-
-    async def _send_once(
-        self,
-        method: str,
-        path: str,
-        traffic: TrafficClass,
-        query: Mapping[str, str],
-        body: Mapping[str, Any] | None,
-        before_send: BeforeSend | None,
-        flow: str,
-    ) -> VendorAnswer:
-        headers = {"accept": "application/json", "content-type": "application/json"}
-        if self._settings.api_version:
-            headers["x-coupa-api-version"] = self._settings.api_version
-        endpoint = path.partition("/")[0]
-        async with self._gate.call(self._connection, traffic, endpoint=endpoint, flow=flow) as call:
-            answer = await request(
-                self._http,
-                method,
-                f"{self._settings.base_url}/api/{path}",
-                params=query,
-                headers={**headers, **call.authorization},
-                content=None if body is None else json.dumps(body).encode(),
-                deadline_s=self._settings.call_deadline_s,
-                before_send=before_send,
-            )
-            call.learn(answer.status, answer.headers)
-        error: VendorError | None = classify(answer, write=method != "GET")
+        answer = await self._calls.send(
+            method,
+            f"{self._settings.base_url}/api/{path}",
+            traffic,
+            endpoint=path.partition("/")[0],
+            flow=flow,
+            params=query,
+            content=None if body is None else json.dumps(body).encode(),
+            before_send=before_send,
+        )
+        error = classify(answer, write=method != "GET")
         if error is not None:
             raise error
         return answer
+
+    def _headers(self) -> Mapping[str, str]:
+        headers = {"accept": "application/json", "content-type": "application/json"}
+        if self._settings.api_version:
+            headers["x-coupa-api-version"] = self._settings.api_version
+        return headers
 
 
 def shape(fields: Fields) -> str:

@@ -17,12 +17,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from connector.adapters.http import VendorAnswer, request
+from connector.adapters.http import Caller, VendorAnswer
 from connector.adapters.http.client import BeforeSend
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.gate import Gate
 from connector.domain.printable import printable
-from connector.domain.vendor_error import AuthExpired, UnknownOutcome, VendorUnavailable
+from connector.domain.vendor_error import UnknownOutcome, VendorUnavailable
 
 from .errors import classify, functional_class, message_in
 from .settings import Settings
@@ -103,9 +103,7 @@ class ExactClient:
 
     def __init__(self, settings: Settings, connection: ConnectionId, gate: Gate, http: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._connection = connection
-        self._gate = gate
-        self._http = http
+        self._calls = Caller(connection, gate, http, settings.call_deadline_s, _headers)
         self._root = f"{settings.base_url}/api/v1/{settings.division}"
 
     async def rows(self, query: Query, traffic: TrafficClass) -> list[Row]:
@@ -216,41 +214,25 @@ class ExactClient:
         flow: str = "",
     ) -> VendorAnswer:
         """One request through the gate, a refused token tried once more. Raises GateError or VendorError."""
-        try:
-            return await self._send_once(method, endpoint, url, traffic, body, before_send, flow)
-        except AuthExpired:
-            return await self._send_once(method, endpoint, url, traffic, body, before_send, flow)
-
-    async def _send_once(
-        self,
-        method: str,
-        endpoint: str,
-        url: str,
-        traffic: TrafficClass,
-        body: Mapping[str, Any] | None,
-        before_send: BeforeSend | None,
-        flow: str,
-    ) -> VendorAnswer:
-        headers = {"Accept": "application/json"}
-        content = None
-        if body is not None:
-            headers |= {"Content-Type": "application/json", "Prefer": "return=representation"}
-            content = dumped(body)
-        async with self._gate.call(self._connection, traffic, endpoint=endpoint, flow=flow) as call:
-            answer = await request(
-                self._http,
-                method,
-                url,
-                headers={**headers, **call.authorization},
-                content=content,
-                deadline_s=self._settings.call_deadline_s,
-                before_send=before_send,
-            )
-            call.learn(answer.status, answer.headers)
+        typed = {} if body is None else {"Content-Type": "application/json", "Prefer": "return=representation"}
+        answer = await self._calls.send(
+            method,
+            url,
+            traffic,
+            endpoint=endpoint,
+            flow=flow,
+            headers=typed,
+            content=None if body is None else dumped(body),
+            before_send=before_send,
+        )
         error = classify(answer)
         if error is not None:
             raise error
         return answer
+
+
+def _headers() -> Mapping[str, str]:
+    return {"Accept": "application/json"}
 
 
 def dumped(body: Mapping[str, Any]) -> bytes:
