@@ -1,5 +1,6 @@
 """OAuth's client credentials: a token minted from an id and a secret as often as one is needed."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,7 @@ class TokenRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class ClientCredentials:
+class ClientCredentials(ABC):
     """What vendors that mint tokens have in common; a room says what its vendor's request and answer look like."""
 
     vendor: str
@@ -34,15 +35,15 @@ class ClientCredentials:
     """At which share of a token's life the next one is minted."""
     refusals: frozenset[int] = frozenset((400, 401, 403))
 
-    def asked(self, settings: Any, secrets: Mapping[str, str]) -> TokenRequest:
-        raise NotImplementedError
+    @abstractmethod
+    def asked(self, settings: Any, secrets: Mapping[str, str]) -> TokenRequest: ...
 
-    def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
-        raise NotImplementedError
+    @abstractmethod
+    def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant: ...
 
+    @abstractmethod
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
         """What to do about a refusal."""
-        raise NotImplementedError
 
     def refresh_after_s(self, life_s: float) -> float:
         return life_s * self.renew_at
