@@ -28,7 +28,7 @@ from connector.sandbox.demo.story import Fate
 from tests.chaos.company import BusyCompany
 from tests.chaos.running import set_up
 
-pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(1500), pytest.mark.usefixtures("own_parts")]
 
 RUNBOOKS = checkout() / "docs" / "runbooks"
 BLOCK = re.compile(r"^( *)```sh(?: (\w+))?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -203,7 +203,7 @@ async def test_each_runbook_does_what_it_says(tmp_path: Path, monkeypatch: pytes
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "operator"
     folder.mkdir()
-    async with stage(FLOWS["exact-coupa"], seed=3, say=print, build=tmp_path / "build") as on:
+    async with stage(FLOWS["exact-coupa"], seed=3, say=print, build=Path.cwd() / "build") as on:
         company = BusyCompany(on.sandboxes, seed=3, size=Size.SMALL)
         connecting = await set_up(on, company)
         flow = min(connecting.configuration["flows"])
