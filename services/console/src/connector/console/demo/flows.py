@@ -201,7 +201,7 @@ def _basware_exact_flow(facts: Mapping[str, Any], company: str, division: int, *
         "target": f"exact-{division}",
         "start_date": facts["start_date"],
         "on_block": "reject" if first else "hold",
-        "wait_s": 45 if first else 5,  # an account whose answer got lost is looked for later, and in its turn
+        "wait_s": 5,
         "options": {"companies": [company], "journal": "70", "no_tax_code": "5", "create_suppliers": first},
         "mappings": {
             "vat-codes": {"V21": "2", "V09": "1", "V00": "5"},
