@@ -14,16 +14,16 @@ from connector.domain.ports.target import (
     Part,
     Plan,
     Rendered,
-    Step,
     TargetObject,
     Verb,
 )
 from connector.domain.reasons import Reason
 
 from .amounts import order_amounts, ordered_lines
-from .naming import COMMITMENTS, is_ours, part_name, resource, split, stamp
+from .naming import COMMITMENTS, is_ours, origin_of, part_name, resource, stamp
 from .rendering import Place, Rendering, Share, by_project
 from .settings import CostModel, ExactProcoreOptions
+from .steps import deleted, line_items, step, sync
 from .values import TEXT_LIMIT, ZERO, changed, decimal, inner, number, plain, shortened
 
 DRAFT, APPROVED, CLOSED = "Draft", "Approved", "Closed"
@@ -44,7 +44,6 @@ UNIT_FIELDS = (*AMOUNT_FIELDS, "quantity", "unit_cost", "uom")
 """Procore: a commitment by amounts keeps neither quantity nor price."""
 PRICE_PLACES = Decimal("0.01")
 """How closely prices are compared: how many places Procore keeps is not documented."""
-LINES_PER_CALL = 500
 
 
 def render_commitments(rendering: Rendering, order: PurchaseOrder | None) -> Rendered:
@@ -201,8 +200,8 @@ def found_commitment(row: Json, project_id: str, billed: Mapping[str, Mapping[st
     under their own id: they count, but stay untouched."""
     lines = row.get("line_items") or []
     key = NaturalKey(resource(COMMITMENTS, int(project_id)), (("origin_id", str(row.get("origin_id") or "")),))
-    shown = {_origin(line): _shown_line(line) for line in lines}
-    ids = {_origin(line): str(line["id"]) for line in lines}
+    shown = {origin_of(line): _shown_line(line) for line in lines}
+    ids = {origin_of(line): str(line["id"]) for line in lines}
     return Found(
         target_id=str(row["id"]),
         natural_key=key,
@@ -242,10 +241,6 @@ def _ours(origin: str) -> bool:
     return is_ours(origin.partition("#")[0])
 
 
-def _origin(line: Json) -> str:
-    return str(line.get("origin_id") or f"id {line['id']}")
-
-
 def _shown_line(line: Json) -> dict[str, Any]:
     return {
         "wbs_code_id": inner(line, "wbs_code", "id"),
@@ -261,10 +256,10 @@ def plan_commitment(part: Part, known: TargetObject | None, found: Found | None,
     if part.gone:
         return _plan_withdrawal(part, found, options)
     if found is None and known is not None:
-        return Plan(Verb.NONE, reason=_deleted(part, known))
+        return Plan(Verb.NONE, reason=deleted("Commitment", part, known, record="order"))
     wanted = part.wanted
     if found is None:
-        return Plan(Verb.CREATE, [_sync("create", part, None, _new(part))])
+        return Plan(Verb.CREATE, [sync("create", part, None, _new(part))])
     if known is not None and known.step_reached == "status" and found.status == CLOSED != wanted["status"]:
         return Plan(Verb.FROZEN, reason=_closed_at_once(part, found))
     return _plan_update(part, found, options, changed(wanted["header"], found.projection["header"]), wanted["lines"])
@@ -298,15 +293,15 @@ def _plan_update(
     if (write or remove or "vendor_id" in header) and found.status in FROZEN:
         if options.on_frozen == "block":
             return Plan(Verb.FROZEN, reason=_frozen(part, found))
-        return Plan(Verb.UPDATE, [_sync("reopen", part, found, {"status": DRAFT})])
+        return Plan(Verb.UPDATE, [sync("reopen", part, found, {"status": DRAFT})])
     if header:
-        return Plan(Verb.UPDATE, [_sync("header", part, found, dict(header))])
+        return Plan(Verb.UPDATE, [sync("header", part, found, dict(header))])
     if write:
-        return Plan(Verb.UPDATE, [_lines(part, found, write)])
+        return Plan(Verb.UPDATE, [step("lines", part, found, "PATCH", {"items": line_items(found, write)})])
     if remove:
-        return Plan(Verb.UPDATE, [_removal(part, found, remove[0])])
+        return Plan(Verb.UPDATE, [step("remove-line", part, found, "DELETE", {"line_id": found.sub_ids[remove[0]]})])
     if found.status != status:
-        return Plan(Verb.UPDATE, [_sync("status", part, found, {"status": status}, irreversible=status == APPROVED)])
+        return Plan(Verb.UPDATE, [sync("status", part, found, {"status": status}, irreversible=status == APPROVED)])
     return Plan(Verb.NONE)
 
 
@@ -318,7 +313,7 @@ def _plan_withdrawal(part: Part, found: Found | None, options: ExactProcoreOptio
     if not billed:
         if found.status == CLOSED:
             return Plan(Verb.NONE)
-        return Plan(Verb.CANCEL, [_sync("close", part, found, {"status": CLOSED})])
+        return Plan(Verb.CANCEL, [sync("close", part, found, {"status": CLOSED})])
     left = {origin: {"amount": billed[origin]} for origin in billed}
     return _plan_update(part, found, options, {}, left, APPROVED)
 
@@ -337,49 +332,6 @@ def _unlike(name: str, wanted: Any, shown: Any) -> bool:
     if name == "unit_cost" and shown is not None:
         return abs(Decimal(wanted) - Decimal(shown)) >= PRICE_PLACES
     return bool(wanted != shown)
-
-
-def _sync(name: str, part: Part, found: Found | None, body: Json, *, irreversible: bool = False) -> Step:
-    """Syncs of many commitments of one project travel together."""
-    _, project_id = split(part.natural_key.resource)
-    needs = {"vendor_id": body.get("vendor_id")}
-    if found is None:
-        needs["wbs_code_ids"] = sorted({line["wbs_code_id"] for line in part.wanted["lines"].values()})
-    return Step(
-        name=name,
-        part=part.name,
-        method="PATCH",
-        resource=part.natural_key.resource,
-        body={"item": dict(body), "needs": needs},
-        target_id=found.target_id if found else None,
-        natural_key=part.natural_key,
-        creates=found is None,
-        irreversible=irreversible,
-        batch_key=f"{COMMITMENTS} {project_id} {'new' if found is None else 'known'}",
-    )
-
-
-def _lines(part: Part, found: Found, lines: Mapping[str, Json]) -> Step:
-    """Known lines by id: a sync by origin id alone would make a line again that people removed meanwhile."""
-    items = []
-    for origin, line in list(lines.items())[:LINES_PER_CALL]:
-        identity = {"id": int(found.sub_ids[origin])} if origin in found.sub_ids else {"origin_id": origin}
-        items.append({**identity, **line, "extended_type": "manual"})
-    return Step("lines", part.name, "PATCH", part.natural_key.resource, {"items": items}, found.target_id)
-
-
-def _removal(part: Part, found: Found, origin: str) -> Step:
-    body = {"line_id": found.sub_ids[origin]}
-    return Step("remove-line", part.name, "DELETE", part.natural_key.resource, body, found.target_id)
-
-
-def _deleted(part: Part, known: TargetObject) -> Reason:
-    return Reason(
-        code="refused-in-target",
-        message=f"Commitment {known.target_id} was deleted in Procore.",
-        fix="Restore it in Procore, or cancel the order at the source.",
-        field=part.name,
-    )
 
 
 def _closed_at_once(part: Part, found: Found) -> Reason:

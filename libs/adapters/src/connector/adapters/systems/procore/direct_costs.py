@@ -6,18 +6,17 @@ from typing import Any
 from connector.domain.documents.invoice import Invoice
 from connector.domain.identity import EntityRef
 from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Plan, Step, TargetObject, Verb
-from connector.domain.reasons import Reason
 
-from .naming import DIRECT_COSTS, is_ours, part_name, resource, split, stamp
+from .naming import DIRECT_COSTS, is_ours, origin_of, part_name, resource, split, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
+from .steps import deleted, line_items, plan_deletion, step, sync
 from .values import ZERO, changed, decimal, inner, number, plain, shortened
 
 DRAFT = "draft"
 STATUS = {EndState.DRAFT: DRAFT, EndState.SUBMITTED: "pending", EndState.APPROVED: "approved"}
 INVOICE, SUBCONTRACTOR_INVOICE = "invoice", "subcontractor_invoice"
 HEADER = ("vendor_id", "invoice_number", "direct_cost_date", "received_date", "terms", "description")
-LINES_PER_CALL = 500
 SMALL = 10
 """Lines up to which a direct cost shares its requests: a hundred of them stay within a sync's thousand items."""
 
@@ -107,10 +106,10 @@ def found_direct_cost(row: Json, project_id: str, lines: Sequence[Json]) -> Foun
         projection={
             "header": {**{name: row.get(name) for name in HEADER}, "vendor_id": inner(row, "vendor", "id")},
             "type": row.get("direct_cost_type"),
-            "lines": {_origin(line): _shown_line(line) for line in own},
+            "lines": {origin_of(line): _shown_line(line) for line in own},
             "status": row["status"],
         },
-        sub_ids={_origin(line): str(line["id"]) for line in own},
+        sub_ids={origin_of(line): str(line["id"]) for line in own},
         measure=Measure(
             net=decimal(row.get("grand_total")),
             currency=inner(row, "currency_configuration", "currency_iso_code"),
@@ -119,10 +118,6 @@ def found_direct_cost(row: Json, project_id: str, lines: Sequence[Json]) -> Foun
         created_at=row.get("created_at"),
         extra={"project_id": project_id, "collection": DIRECT_COSTS},
     )
-
-
-def _origin(line: Json) -> str:
-    return str(line.get("origin_id") or f"id {line['id']}")
 
 
 def _shown_line(line: Json) -> dict[str, Any]:
@@ -136,76 +131,38 @@ def _shown_line(line: Json) -> dict[str, Any]:
 def plan_direct_cost(part: Part, known: TargetObject | None, found: Found | None, options: ExactProcoreOptions) -> Plan:
     """Header as draft, lines, and its status once what was read back agrees: a draft does not count as cost."""
     if part.gone:
-        if found is None or not found.live:
-            return Plan(Verb.NONE)
-        return Plan(Verb.CANCEL, [_step("delete", part, found, "DELETE", None)])
+        return plan_deletion(part, found)
     if found is None and known is not None:
-        return Plan(Verb.NONE, reason=_deleted(part, known))
+        return Plan(Verb.NONE, reason=deleted("Direct cost", part, known, record="invoice"))
     wanted = part.wanted
     if found is None:
         item = {**wanted["header"], "direct_cost_type": wanted["type"], "status": DRAFT, "origin_id": part.stamp}
-        return Plan(Verb.CREATE, [_sync("create", part, None, item)])
+        return Plan(Verb.CREATE, [sync("create", part, None, item)])
     if found.projection["type"] != wanted["type"]:
-        return Plan(Verb.REPLACE, [_step("delete", part, found, "DELETE", None)])
+        return Plan(Verb.REPLACE, [step("delete", part, found, "DELETE", None)])
     header = changed(wanted["header"], found.projection["header"])
     shown, lines = found.projection["lines"], wanted["lines"]
     write = {origin: line for origin, line in lines.items() if changed(line, shown.get(origin, {}))}
     remove = sorted(origin for origin in shown if is_ours(origin.partition("#")[0]) and origin not in lines)
     if (write or remove) and found.status != DRAFT:
-        return Plan(Verb.UPDATE, [_sync("reopen", part, found, {"status": DRAFT})])
+        return Plan(Verb.UPDATE, [sync("reopen", part, found, {"status": DRAFT})])
     if header:
-        return Plan(Verb.UPDATE, [_sync("header", part, found, header)])
+        return Plan(Verb.UPDATE, [sync("header", part, found, header)])
     if write:
         return Plan(Verb.UPDATE, [_lines(part, found, write)])
     if remove:
-        return Plan(Verb.UPDATE, [_step("remove-line", part, found, "DELETE", {"line_id": found.sub_ids[remove[0]]})])
+        return Plan(Verb.UPDATE, [step("remove-line", part, found, "DELETE", {"line_id": found.sub_ids[remove[0]]})])
     if found.status != wanted["status"]:
         committing = wanted["status"] != DRAFT
-        return Plan(Verb.UPDATE, [_sync("status", part, found, {"status": wanted["status"]}, irreversible=committing)])
+        return Plan(Verb.UPDATE, [sync("status", part, found, {"status": wanted["status"]}, irreversible=committing)])
     return Plan(Verb.NONE)
-
-
-def _sync(name: str, part: Part, found: Found | None, item: Json, *, irreversible: bool = False) -> Step:
-    _, project_id = split(part.natural_key.resource)
-    needs: dict[str, Any] = {"vendor_id": item.get("vendor_id")}
-    if found is None:
-        needs["wbs_code_ids"] = sorted({line["wbs_code_id"] for line in part.wanted["lines"].values()})
-        needs["undecided"] = part.wanted["undecided"]
-    return Step(
-        name=name,
-        part=part.name,
-        method="PATCH",
-        resource=part.natural_key.resource,
-        body={"item": dict(item), "needs": needs},
-        target_id=found.target_id if found else None,
-        natural_key=part.natural_key,
-        creates=found is None,
-        irreversible=irreversible,
-        batch_key=f"{DIRECT_COSTS} {project_id} {'new' if found is None else 'known'}",
-    )
 
 
 def _lines(part: Part, found: Found, lines: dict[str, Json]) -> Step:
     """Amounts go as numbers here, unlike in commitments. Several direct costs' lines travel in one sync."""
     _, project_id = split(part.natural_key.resource)
-    items = []
-    for origin, line in list(lines.items())[:LINES_PER_CALL]:
-        identity = {"id": int(found.sub_ids[origin])} if origin in found.sub_ids else {"origin_id": origin}
-        items.append({**identity, **line, "direct_cost_id": int(found.target_id), "extended_type": "manual"})
+    items = [{**item, "direct_cost_id": int(found.target_id)} for item in line_items(found, lines)]
     key = f"{DIRECT_COSTS} {project_id} lines" if len(items) <= SMALL else ""
     return Step(
         "lines", part.name, "PATCH", part.natural_key.resource, {"items": items}, found.target_id, batch_key=key
-    )
-
-
-def _step(name: str, part: Part, found: Found, method: str, body: Json | None) -> Step:
-    return Step(name, part.name, method, part.natural_key.resource, body, found.target_id)
-
-
-def _deleted(part: Part, known: TargetObject) -> Reason:
-    return Reason(
-        code="refused-in-target",
-        message=f"Direct cost {known.target_id} was deleted in Procore.",
-        fix="Restore it in Procore, or cancel the invoice at the source.",
-        field=part.name,
     )

@@ -1,6 +1,7 @@
 """How our objects are told from others': resources with their project, origin ids with their source."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from connector.domain.identity import EntityRef
@@ -38,6 +39,11 @@ def stamp(ref: EntityRef, project: str) -> str:
 def line_origin(ref: EntityRef, line: str, share: int) -> str:
     """The origin id of one coded share of a line."""
     return f"{ref.key}#{line}" + (f".{share}" if share else "")
+
+
+def origin_of(line: Mapping[str, Any]) -> str:
+    """What a line Procore shows is known by: its origin id, or a name of its own that is nobody's origin id."""
+    return str(line.get("origin_id") or f"id {line['id']}")
 
 
 def is_ours(origin_id: Any) -> bool:

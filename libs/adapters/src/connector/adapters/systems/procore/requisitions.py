@@ -21,11 +21,11 @@ from connector.domain.ports.target import (
     TargetObject,
     Verb,
 )
-from connector.domain.reasons import Reason
 
 from .naming import REQUISITIONS, line_origin, part_name, resource, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
+from .steps import deleted, plan_deletion, step
 from .values import ZERO, decimal, plain
 
 DRAFT = "draft"
@@ -169,35 +169,27 @@ def found_requisition(row: Json, project_id: str) -> Found:
 
 def plan_requisition(part: Part, known: TargetObject | None, found: Found | None, options: ExactProcoreOptions) -> Plan:
     if part.gone:
-        if found is None or not found.live:
-            return Plan(Verb.NONE)
-        return Plan(Verb.CANCEL, [_step("delete", part, found, "DELETE", None)])
+        return plan_deletion(part, found)
     if found is None and known is not None:
-        reason = Reason(
-            code="refused-in-target",
-            message=f"Requisition {known.target_id} was deleted in Procore.",
-            fix="Restore it in Procore, or cancel the invoice at the source.",
-            field=part.name,
-        )
-        return Plan(Verb.NONE, reason=reason)
+        return Plan(Verb.NONE, reason=deleted("Requisition", part, known, record="invoice"))
     wanted = part.wanted
     if found is None:
         return Plan(Verb.CREATE, [_create(part)])
     if found.projection["commitment_id"] != wanted["commitment_id"]:
-        return Plan(Verb.REPLACE, [_step("delete", part, found, "DELETE", None)])
+        return Plan(Verb.REPLACE, [step("delete", part, found, "DELETE", None)])
     if found.projection["items"] != wanted["items"]:
         if found.status != DRAFT:
-            return Plan(Verb.UPDATE, [_step("reopen", part, found, "PATCH", {"status": DRAFT})])
+            return Plan(Verb.UPDATE, [step("reopen", part, found, "PATCH", {"status": DRAFT})])
         lines = {**dict.fromkeys(found.projection["items"], "0"), **wanted["items"]}
         items = [
             {"id": int(found.sub_ids[line]), "item_type": ITEM, "work_completed_this_period": amount}
             for line, amount in lines.items()
         ]
-        return Plan(Verb.UPDATE, [_step("items", part, found, "PATCH", {"items": items})])
+        return Plan(Verb.UPDATE, [step("items", part, found, "PATCH", {"items": items})])
     if found.status != wanted["status"]:
         committing = wanted["status"] != DRAFT
-        step = _step("status", part, found, "PATCH", {"status": wanted["status"]}, irreversible=committing)
-        return Plan(Verb.UPDATE, [step])
+        status = {"status": wanted["status"]}
+        return Plan(Verb.UPDATE, [step("status", part, found, "PATCH", status, irreversible=committing)])
     return Plan(Verb.NONE)
 
 
@@ -226,7 +218,3 @@ def _create(part: Part) -> Step:
         natural_key=part.natural_key,
         creates=True,
     )
-
-
-def _step(name: str, part: Part, found: Found, method: str, body: Json | None, *, irreversible: bool = False) -> Step:
-    return Step(name, part.name, method, part.natural_key.resource, body, found.target_id, irreversible=irreversible)
