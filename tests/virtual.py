@@ -2,7 +2,7 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -49,3 +49,14 @@ class VirtualClock:
 def run_virtually(coro: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(coro)
+
+
+def virtually(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """A test without fixtures that runs in virtual time."""
+
+    def run() -> None:
+        run_virtually(test())
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run

@@ -7,7 +7,7 @@ from connector.adapters.memory.target import ORDERS, Fault
 from connector.domain.identity import Entity
 from connector.domain.ports.configuration import OnBlock
 from connector.domain.sync.states import State
-from tests.unit.sync.test_dispatcher import virtually
+from tests.virtual import virtually
 from tests.write import Writer, invoice, order, record, ref, supplier, writer
 
 REJECTING: dict[str, Any] = {"on_block": OnBlock.REJECT, "feedback": True, "wait_s": 60.0}
