@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import secrets
 import ssl
 import subprocess
 import sys
@@ -24,11 +25,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from prometheus_client import CollectorRegistry
 
+from connector.adapters.http import request
 from connector.adapters.parts.part import checkout, free_port
 from connector.adapters.postgres.reminders import PostgresReminderStore
-from connector.adapters.runtime import runtime
+from connector.adapters.runtime import Runtime, runtime
 from connector.console.processes import Processes
 from connector.console.services import Platform, new_key_ring, service
+from connector.domain.identity import ConnectionId, TrafficClass
+from connector.domain.ports.gate import GateError
 from connector.poller.observing import observe
 from connector.poller.reminding import remind
 from tests.parts import Addresses, database_at, execute
@@ -259,3 +263,51 @@ def test_keys_are_rotated_under_the_secrets_in_use(desk: Desk) -> None:
     assert desk.connector("keys", "rotate")["done"] == 0
     ring.write_text(json.dumps({"active": "local-2", "keys": {"local-2": held["keys"]["local-2"]}}))
     assert all(check["passed"] for check in desk.connector("ping", "exact-nl")["acme/exact-nl"])
+
+
+def renewed_secret(coupa: Vendor) -> str:
+    """Somebody gives the client another secret in Coupa."""
+    renewed = secrets.token_hex(16)
+    client = {"client_id": coupa.credentials["client_id"], "client_secret": renewed}
+    httpx.post(f"{coupa.control_url}/act/create_oauth_client", json=client).raise_for_status()
+    return renewed
+
+
+async def suppliers_of_coupa(run: Runtime) -> int:
+    """The status of one call through the gate."""
+    coupa = await run.connection(ConnectionId("acme", "coupa"))
+    async with run.gate.call(coupa.id, TrafficClass.LIVE, endpoint="suppliers") as call:
+        address = f"{coupa.settings.base_url}/api/suppliers?limit=1"
+        headers = {"accept": "application/json", **call.authorization}
+        answer = await request(run.http, "GET", address, headers=headers, deadline_s=10.0)
+        call.learn(answer.status, answer.headers)
+    return answer.status
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("data = set_byte(data, 20, 255 - get_byte(data, 20))", "it was changed"),
+        ("key_id = 'lost'", "which the key ring does not hold"),
+    ],
+    ids=["changed", "under-a-lost-key"],
+)
+async def test_a_secret_that_cannot_be_opened_is_replaced_by_apply_under_a_running_process(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, harm: str, told: str
+) -> None:
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    apply = ("apply", "-f", str(desk.file), "--yes")
+    await asyncio.to_thread(desk.connector, *apply)
+    renewed = renewed_secret(desk.coupa)
+    with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as database:
+        database.execute("delete from token where connection = 'coupa'")
+        database.execute(f"update sealed set {harm} where connection = 'coupa' and field = 'client_secret'")
+    async with runtime("coupa-writer") as run:
+        says = rf"'client_secret' of connection acme/coupa .*{told}.*apply the credential again"
+        with pytest.raises(GateError, match=says):
+            await suppliers_of_coupa(run)
+        done = await asyncio.to_thread(desk.connector, *apply, COUPA_CLIENT_SECRET=renewed)
+        assert done["credentials"] == {"coupa": ["client_secret"]}
+        async with asyncio.timeout(10.0):
+            assert await suppliers_of_coupa(run) == 200

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 import httpx
 import orjson
+import structlog
 
+from connector.adapters.gate.lane import DATABASE_ERRORS
 from connector.adapters.gate.pump import Pump
 from connector.adapters.gate.system import ChainBroken, CredentialsRefused, Grant, SystemAuth, TooEarly, auth_of
 from connector.adapters.vault import Vault
@@ -26,8 +28,11 @@ REREAD_S = 5.0
 """A cached token is read again after this long even if no bell rang, in case the bell is out of order."""
 LATE_ANSWER_S = 300.0
 """How long past its deadline an answer is waited for: a single-use token that comes late is still the only one."""
+_STORE_AGAIN_S = 0.05
 _NEVER_IDLE_S = 86400.0
 """Exact: refresh at least once a day, an unused refresh token dies after 30."""
+
+log = structlog.get_logger(__name__)
 
 ConnectionLookup = Callable[[ConnectionId], Awaitable[Connection]]
 
@@ -224,8 +229,7 @@ class TokenKeeper:
                 deadline_s=self._deadline_s + (LATE_ANSWER_S if auth.rotating else 0.0),
                 before_send=in_time,
             )
-            waited_s = self._clock.boot_time_s() - started_s
-            await self._store.store(connection, generation, self.seal(connection, auth, grant, waited_s))
+            await self._keep_safe(connection, auth, generation, grant, started_s)
         except _TooLate:
             await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(0), tried=False)
         except VendorNotReached:
@@ -247,9 +251,25 @@ class TokenKeeper:
                 await self._store.unanswered(connection, generation, holder, error.message)
             else:
                 await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(row.attempts))
-        except VaultError:
-            await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(row.attempts + 3))
+        except VaultError:  # nothing has left, and whoever repairs it is not kept waiting
+            await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(0), tried=False)
             raise
+
+    async def _keep_safe(
+        self, connection: ConnectionId, auth: SystemAuth, generation: int, grant: Grant, started_s: float
+    ) -> None:
+        """Store a pair that is nowhere but here: a database that is away is waited for, as long as this process lives."""
+        pause_s = _STORE_AGAIN_S
+        while True:
+            waited_s = self._clock.boot_time_s() - started_s
+            try:
+                await self._store.store(connection, generation, self.seal(connection, auth, grant, waited_s))
+            except DATABASE_ERRORS as error:
+                log.warning("new token not stored yet", connection=str(connection), error=type(error).__name__)
+                await self._clock.sleep(pause_s)
+                pause_s = min(1.0, 2 * pause_s)
+            else:
+                return
 
     async def _keep(self, auth: SystemAuth, row: TokenRow, pair: Grant | None, kept: Grant | None) -> bool:
         """A refusal that carries a token is not thrown away: it may be the only one that still works."""
