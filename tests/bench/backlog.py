@@ -44,7 +44,7 @@ async def _read_in_time() -> int:
         connecting = _connecting(on, codes)
         path = write_configuration(on.platform.key_ring.parent, connecting)
         await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
-        await log_in(on, connecting)
+        await log_in(on, connecting.logins)
         settings = kafka_settings()
         since_ms = await _first_read(settings)
         await asyncio.sleep(since_ms / 1000 + MINUTES * MINUTE_S - time.time() + 1)

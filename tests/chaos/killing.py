@@ -1,15 +1,19 @@
 """What goes wrong in a chaos run: services killed and stopped, broker and database restarted, vendors away."""
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from connector.adapters.parts.part import Part, PartsError
-from connector.console.demo.stage import Stage
+from connector.console.demo.stage import Stage, log_in
+from connector.console.output import Failed
 from connector.console.processes import Process, ProcessEnded
 from connector.console.services import service
 
@@ -23,7 +27,7 @@ WEIGHTS = {
     "kill-database": 4,
     "restart-database": 2,
 }
-NO_KILLS = frozenset({"lose-answers", "outage", "replace"})
+NO_KILLS = frozenset({"lose-answers", "outage", "replace", "log-in"})
 """What is counted, and kills nothing, or what is counted already."""
 LONGEST_STOP_S = 25.0
 REPLACED_AFTER_S = 8.0
@@ -155,6 +159,19 @@ class Trouble:
             for name in self._stage.processes.ended():
                 self._stage.processes.restart(name)
             await asyncio.sleep(LOOK_S)
+
+    async def log_in_again(self) -> None:
+        """What a person does, until cancelled: log in wherever the platform names a login as needed. An answer of a
+        token endpoint that was lost takes a single-use token with it."""
+        asked = text("select connection from token where state = 'reauthorise'")
+        while True:
+            await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(SQLAlchemyError, OSError, httpx.HTTPError, Failed):
+                async with self._stage.run.engine.connect() as db:
+                    connections = list((await db.execute(asked)).scalars())
+                for connection in connections:
+                    await log_in(self._stage, [connection])
+                    self.done["log-in"] += 1
 
     async def end(self) -> None:
         """No more trouble: what stands still goes on, vendors answer, everything runs. Raises what trouble itself met,

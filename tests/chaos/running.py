@@ -88,7 +88,7 @@ async def _run(on: Stage, seed: int, kills: int, build: Path, kept: Path, say: S
     await set_up(on, company)
     say(f"seed {seed}: the platform runs; {kills} kills")
     trouble = Trouble(on, dice)
-    keeping = asyncio.create_task(trouble.keep_up())
+    keeping = [asyncio.create_task(trouble.keep_up()), asyncio.create_task(trouble.log_in_again())]
     evening = asyncio.Event()
     entering = asyncio.create_task(_enter(company, random.Random(f"people {seed}"), evening))
     seconds_of_kills = await _kill_at_random(trouble, dice, kills)
@@ -98,7 +98,8 @@ async def _run(on: Stage, seed: int, kills: int, build: Path, kept: Path, say: S
     await trouble.end()
     await on.run.engine.dispose()  # its connections are those of a database that was killed
     left = await watching.settled(on, SETTLES_WITHIN_S)
-    keeping.cancel()
+    for task in keeping:
+        task.cancel()
     comparison = await company.compare(await watching.said(on))
     if left or not comparison.agree:
         await _keep(on, build, kept / f"seed-{seed}")
@@ -114,7 +115,7 @@ async def set_up(on: Stage, company: BusyCompany) -> Connecting:
     connecting = on.flow.connect(company.facts, on.addresses)
     path = write_configuration(on.platform.key_ring.parent, connecting)
     await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
-    await log_in(on, connecting)
+    await log_in(on, connecting.logins)
     await watching.settled(on, SETTLES_WITHIN_S)
     for name in flow_names(connecting):
         await on.connector("release", "--flow", name, "--yes")

@@ -193,7 +193,7 @@ async def restore_the_database(operator: Operator) -> None:
         await operator.run(block, GROUPS_OF_FETCHERS_AND_WRITERS=groups)
     for connection in operator.connecting.logins:
         await operator.run(login, CONNECTION=connection)
-    await log_in(operator.stage, operator.connecting)
+    await log_in(operator.stage, operator.connecting.logins)
     await operator.both_sides_agree()
     await operator.run(check)
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from connector.adapters.gate.authorize import Outcome
+from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.domain.ports.configuration import Connection
 from connector.domain.ports.gate import ConnectionPaused, GateError
 from tests.integration.gate.refreshing import Point, renew
@@ -151,3 +154,25 @@ async def test_a_pair_whose_holder_wakes_late_is_stored_and_lifts_the_mark(
     assert await called(here, connection) == 200
     row = await here.tokens.read(connection.id)
     assert (row.reauthorisations, exact.act("counters")["tokens"]["logins"]) == (0, 1)
+
+
+async def test_a_new_pair_outlives_a_database_that_is_away_when_it_comes(
+    here: World, exact: VendorProcess, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await here.log_in(connection.id)).outcome is Outcome.AUTHORISED
+    await asyncio.sleep(2.95)
+    tries = 0
+    store = PostgresTokenStore.store
+
+    async def away(self: PostgresTokenStore, *given: Any) -> bool:
+        nonlocal tries
+        tries += 1
+        if tries <= 4:
+            raise OperationalError("update token", {}, ConnectionError("the database is away"))
+        return await store(self, *given)
+
+    monkeypatch.setattr(PostgresTokenStore, "store", away)
+    assert await called(here, connection) == 200
+    assert tries == 5
+    counters = exact.act("counters")["tokens"]
+    assert (counters["refreshes"], counters["reused"], counters["logins"]) == (1, 0, 1)

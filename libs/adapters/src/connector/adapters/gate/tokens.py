@@ -258,7 +258,7 @@ class TokenKeeper:
     async def _keep_safe(
         self, connection: ConnectionId, auth: SystemAuth, generation: int, grant: Grant, started_s: float
     ) -> None:
-        """Store a pair that is nowhere but here: a database that is away is waited for, as long as this process lives."""
+        """Store a pair that is nowhere but here: a database that is away is waited for while this process lives."""
         pause_s = _STORE_AGAIN_S
         while True:
             waited_s = self._clock.boot_time_s() - started_s

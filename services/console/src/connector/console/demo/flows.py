@@ -96,7 +96,7 @@ def _exact_settings(base_url: str, division: int) -> Json:
         "purchase_invoices": True,
         "call_deadline_s": 5,
         "minute_s": 6,
-        "catch_up_s": 5,
+        "catch_up_s": 3,
         "company": {
             "currency": "EUR",
             "vat": {
@@ -168,8 +168,8 @@ def _basware_exact(facts: Mapping[str, Any], sandboxes: Mapping[str, Json]) -> C
                 "cost_unit": "dimCode1",
                 "images": True,
                 "calls_per_s": 50,
-                "catch_up_s": 5,
-                "vendors_s": 5,
+                "catch_up_s": 3,
+                "vendors_s": 3,
                 "confirm_after_s": 1,
                 "call_deadline_s": 5,
             },

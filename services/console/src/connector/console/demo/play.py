@@ -108,7 +108,7 @@ async def _connect(on: Stage, told: Story, progress: Progress) -> Connecting:
     path = write_configuration(on.platform.key_ring.parent, connecting)
     applied = await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
     progress.say(f"configuration applied: {len(applied['changes'])} changes")
-    await log_in(on, connecting)
+    await log_in(on, connecting.logins)
     progress.say(f"authorised: {', '.join(connecting.logins)}")
     return connecting
 

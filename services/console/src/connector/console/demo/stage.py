@@ -174,9 +174,9 @@ class environment:  # noqa: N801 (likewise)
                 os.environ[name] = value
 
 
-async def log_in(stage: Stage, connecting: Connecting) -> None:
+async def log_in(stage: Stage, connections: Sequence[str]) -> None:
     """Open the link of `connector authorize` as a browser would, up to the result page."""
-    await asyncio.gather(*(_log_in(stage, connection) for connection in connecting.logins))
+    await asyncio.gather(*(_log_in(stage, connection) for connection in connections))
 
 
 async def _log_in(stage: Stage, connection: str) -> None:
