@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from connector.domain.gate import quota
-from connector.domain.gate import tokens as life
 from connector.domain.gate.quota import QuotaState
+from connector.domain.gate.tokens import Transition, Transitions
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.authorisations import Login, Refusal
 from connector.domain.ports.clock import Clock
 from connector.domain.ports.quota import Answer, Ask, QuotaRules, QuotaStatus, Settlement, bell_key
-from connector.domain.ports.tokens import NewPair, TokenRow, TokenState, token_key
+from connector.domain.ports.tokens import TokenRow, token_key
 from connector.domain.ports.vault import TOKEN_FIELD, Resealed, Sealed, SealedField
 
 Result = TypeVar("Result")
@@ -93,7 +93,7 @@ class MemorySealedStore:
         return max(versions, default=0)
 
 
-class MemoryTokenStore:
+class MemoryTokenStore(Transitions):
     """Shares the sealed store with the vault, as the tables do."""
 
     def __init__(self, sealed: MemorySealedStore, bell: MemoryBell, clock: Clock) -> None:
@@ -114,9 +114,7 @@ class MemoryTokenStore:
             credentials_now=self._sealed.credentials_version(connection),
         )
 
-    async def _change(
-        self, connection: ConnectionId, transition: Callable[[TokenRow], TokenRow | None]
-    ) -> TokenRow | None:
+    async def _change(self, connection: ConnectionId, transition: Transition) -> TokenRow | None:
         before = await self.read(connection)
         after = transition(before)
         if after is None:
@@ -126,46 +124,6 @@ class MemoryTokenStore:
             self._sealed.put_token(connection, after.sealed, after.generation)
         self._bell.ring(token_key(connection))
         return after
-
-    async def begin_refresh(
-        self, connection: ConnectionId, generation: int, holder: str, deadline_s: float, *, early: bool = False
-    ) -> TokenRow | None:
-        return await self._change(connection, lambda row: life.begun(row, generation, holder, deadline_s, early=early))
-
-    async def store(self, connection: ConnectionId, generation: int, pair: NewPair) -> bool:
-        return await self._change(connection, lambda row: life.stored(row, generation, pair)) is not None
-
-    async def adopt(self, connection: ConnectionId, pair: NewPair) -> int:
-        after = await self._change(connection, lambda row: life.with_pair(row, pair))
-        assert after is not None
-        return after.generation
-
-    async def give_back(
-        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
-    ) -> None:
-        await self._change(connection, lambda row: life.given_back(row, generation, holder, retry_after_s, tried=tried))
-
-    async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
-        await self._change(connection, lambda row: life.left_open(row, generation, holder, reason))
-
-    async def fail(
-        self, connection: ConnectionId, generation: int, holder: str, state: TokenState, reason: str
-    ) -> bool:
-        change = await self._change(connection, lambda row: life.failed(row, generation, holder, state, reason))
-        return change is not None
-
-    async def refused(self, connection: ConnectionId, generation: int) -> int:
-        after = await self._change(
-            connection,
-            lambda row: replace(row, refusals=row.refusals + 1) if row.generation == generation else None,
-        )
-        return after.refusals if after is not None else 0
-
-    async def pause(self, connection: ConnectionId, reason: str | None) -> None:
-        await self._change(connection, lambda row: replace(row, paused=reason))
-
-    async def remember_account(self, connection: ConnectionId, account: str) -> None:
-        await self._change(connection, lambda row: replace(row, account=account))
 
     async def all(self, tenant: str | None = None) -> list[TokenRow]:
         rows = [await self.read(connection) for connection in sorted(self._rows) if tenant in (None, connection.tenant)]

@@ -1,14 +1,11 @@
 """`TokenStore` on PostgreSQL: the row is locked, a transition of the domain applied, every replica told."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from connector.domain.gate import tokens as life
+from connector.domain.gate.tokens import Transition, Transitions
 from connector.domain.identity import ConnectionId
-from connector.domain.ports.tokens import NewPair, TokenRow, TokenState, token_key
+from connector.domain.ports.tokens import TokenRow, TokenState, token_key
 from connector.domain.ports.vault import TOKEN_FIELD, Sealed
 
 from .notify import notify
@@ -59,7 +56,7 @@ def _token_row(connection: ConnectionId, row: Row[tuple[object, ...]], *, secret
     )
 
 
-class PostgresTokenStore:
+class PostgresTokenStore(Transitions):
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
@@ -74,9 +71,7 @@ class PostgresTokenStore:
         )
         return _token_row(connection, rows.one(), secret=True)
 
-    async def _change(
-        self, connection: ConnectionId, transition: Callable[[TokenRow], TokenRow | None]
-    ) -> TokenRow | None:
+    async def _change(self, connection: ConnectionId, transition: Transition) -> TokenRow | None:
         async with self._engine.begin() as db:
             await db.execute(_LOCK, {"key": f"token:{connection}"})
             before = await self._read(db, connection)
@@ -90,46 +85,6 @@ class PostgresTokenStore:
                 await db.execute(_SEAL, {**key, **seal, "version": after.generation})
             await notify(db, token_key(connection))
         return after
-
-    async def begin_refresh(
-        self, connection: ConnectionId, generation: int, holder: str, deadline_s: float, *, early: bool = False
-    ) -> TokenRow | None:
-        return await self._change(connection, lambda row: life.begun(row, generation, holder, deadline_s, early=early))
-
-    async def store(self, connection: ConnectionId, generation: int, pair: NewPair) -> bool:
-        return await self._change(connection, lambda row: life.stored(row, generation, pair)) is not None
-
-    async def adopt(self, connection: ConnectionId, pair: NewPair) -> int:
-        after = await self._change(connection, lambda row: life.with_pair(row, pair))
-        assert after is not None
-        return after.generation
-
-    async def give_back(
-        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
-    ) -> None:
-        await self._change(connection, lambda row: life.given_back(row, generation, holder, retry_after_s, tried=tried))
-
-    async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
-        await self._change(connection, lambda row: life.left_open(row, generation, holder, reason))
-
-    async def fail(
-        self, connection: ConnectionId, generation: int, holder: str, state: TokenState, reason: str
-    ) -> bool:
-        change = await self._change(connection, lambda row: life.failed(row, generation, holder, state, reason))
-        return change is not None
-
-    async def refused(self, connection: ConnectionId, generation: int) -> int:
-        after = await self._change(
-            connection,
-            lambda row: replace(row, refusals=row.refusals + 1) if row.generation == generation else None,
-        )
-        return after.refusals if after is not None else 0
-
-    async def pause(self, connection: ConnectionId, reason: str | None) -> None:
-        await self._change(connection, lambda row: replace(row, paused=reason))
-
-    async def remember_account(self, connection: ConnectionId, account: str) -> None:
-        await self._change(connection, lambda row: replace(row, account=account))
 
     async def all(self, tenant: str | None = None) -> list[TokenRow]:
         async with self._engine.connect() as db:

@@ -1,13 +1,19 @@
 """The life of a connection's token as transitions of its row. Stores apply them under the row's lock."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from connector.domain.identity import ConnectionId
 from connector.domain.ports.tokens import NewPair, TokenRow, TokenState
 
 REFUSALS_BEFORE_DISTRUST = 2
 """One 401 may be the edge of a token's life; a second one to the same token means that it is worth nothing."""
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+
+Transition = Callable[[TokenRow], TokenRow | None]
+"""The row as it is next; None where it stays as it is."""
 
 
 def backoff_s(attempts: int) -> float:
@@ -118,3 +124,53 @@ def failed(row: TokenRow, generation: int, holder: str, state: TokenState, reaso
     return replace(
         row, state=state, holder=None, not_after=None, reason=reason, reauthorisations=row.reauthorisations + again
     )
+
+
+def refused(row: TokenRow, generation: int) -> TokenRow | None:
+    return replace(row, refusals=row.refusals + 1) if row.generation == generation else None
+
+
+class Transitions(ABC):
+    """The part of a `TokenStore` that is the same wherever its rows are kept."""
+
+    @abstractmethod
+    async def _change(self, connection: ConnectionId, transition: Transition) -> TokenRow | None:
+        """Apply the transition under the row's lock and tell every replica; the row as it is then, None where it stays
+        as it is."""
+
+    async def begin_refresh(
+        self, connection: ConnectionId, generation: int, holder: str, deadline_s: float, *, early: bool = False
+    ) -> TokenRow | None:
+        return await self._change(connection, lambda row: begun(row, generation, holder, deadline_s, early=early))
+
+    async def store(self, connection: ConnectionId, generation: int, pair: NewPair) -> bool:
+        return await self._change(connection, lambda row: stored(row, generation, pair)) is not None
+
+    async def adopt(self, connection: ConnectionId, pair: NewPair) -> int:
+        after = await self._change(connection, lambda row: with_pair(row, pair))
+        assert after is not None
+        return after.generation
+
+    async def give_back(
+        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
+    ) -> None:
+        await self._change(connection, lambda row: given_back(row, generation, holder, retry_after_s, tried=tried))
+
+    async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
+        await self._change(connection, lambda row: left_open(row, generation, holder, reason))
+
+    async def fail(
+        self, connection: ConnectionId, generation: int, holder: str, state: TokenState, reason: str
+    ) -> bool:
+        change = await self._change(connection, lambda row: failed(row, generation, holder, state, reason))
+        return change is not None
+
+    async def refused(self, connection: ConnectionId, generation: int) -> int:
+        after = await self._change(connection, lambda row: refused(row, generation))
+        return after.refusals if after is not None else 0
+
+    async def pause(self, connection: ConnectionId, reason: str | None) -> None:
+        await self._change(connection, lambda row: replace(row, paused=reason))
+
+    async def remember_account(self, connection: ConnectionId, account: str) -> None:
+        await self._change(connection, lambda row: replace(row, account=account))
