@@ -64,8 +64,9 @@ def requisition(
 
 def _number(project_id: int, commitment: LinkedObject, invoice_number: str | None) -> NaturalKey:
     """A vendor's invoice billed twice, be it on two commitments, would be paid twice; Procore does not mind."""
-    fields = (("vendor_id", str(commitment.extra["vendor_id"])), ("invoice_number", invoice_number or ""))
-    return NaturalKey(resource(REQUISITIONS, project_id), fields if invoice_number else ())
+    vendor = commitment.extra.get("vendor_id")  # a commitment linked by hand is read once it is looked at
+    fields = (("vendor_id", str(vendor)), ("invoice_number", invoice_number)) if vendor and invoice_number else ()
+    return NaturalKey(resource(REQUISITIONS, project_id), fields)
 
 
 def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedObject) -> dict[str, Decimal] | None:
