@@ -16,6 +16,7 @@ from . import purchase_orders
 from .invoices import NUMBER_LIMIT, RESOURCE, numbered, replacement
 from .rendering import not_taken
 from .settings import CoupaOptions, EndState, Settings
+from .steps import step
 from .values import account_body, children, differences
 
 VOIDABLE = frozenset(("draft", "pending_receipt", "approved"))
@@ -146,20 +147,8 @@ def _reopening(part: Part) -> dict[str, list[str]]:
 
 
 def _step(part: Part, name: str, now: Found | None, body: Json | None = None) -> Step:
-    path = RESOURCE if now is None else f"{RESOURCE}/{now.target_id}"
-    if name in _ACTIONS:
-        path = f"{path}/{_ACTIONS[name]}"
-    return Step(
-        name=name,
-        part=part.name,
-        method="POST" if now is None else "PUT",
-        resource=path,
-        body=body,
-        target_id=now.target_id if now else None,
-        natural_key=part.natural_key,
-        creates=now is None,
-        irreversible=name in ("submit", "approve"),
-    )
+    committing = name in ("submit", "approve")
+    return step(RESOURCE, part, name, now, body, action=_ACTIONS.get(name), irreversible=committing)
 
 
 # what is sent

@@ -7,11 +7,12 @@ from typing import Any
 
 from connector.domain.digest import digest
 from connector.domain.documents.reference import Reference
-from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Plan, Rendered, Step, Verb
+from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Plan, Rendered, Verb
 from connector.domain.reasons import Reason
 
 from .rendering import Rendering, not_taken
 from .settings import CoupaOptions, Settings
+from .steps import step
 from .values import MADE_BY, custom, differences, inner, instant, shortened
 
 RESOURCE = "lookup_values"
@@ -91,14 +92,14 @@ def plan(part: Part, now: Found | None, options: CoupaOptions, settings: Setting
     if part.gone:
         if now is None or now.status == "inactive":
             return Plan(Verb.NONE)
-        return Plan(Verb.CLOSE, [_step(part, "inactivate", now, {"active": False})])
+        return Plan(Verb.CLOSE, [step(RESOURCE, part, "inactivate", now, {"active": False})])
     if now is None:
         body = {**_as_sent(part.wanted["fields"]), "custom-fields": {settings.stamp_field: part.stamp}}
-        return Plan(Verb.CREATE, [_step(part, "create", None, body)])
+        return Plan(Verb.CREATE, [step(RESOURCE, part, "create", None, body)])
     body = _changes(part, now, settings)
     if body and now.extra.get("tried") == digest(body):
         return Plan(Verb.FROZEN, reason=not_taken(part, now.projection))
-    return Plan(Verb.UPDATE, [_step(part, "update", now, body)]) if body else Plan(Verb.NONE)
+    return Plan(Verb.UPDATE, [step(RESOURCE, part, "update", now, body)]) if body else Plan(Verb.NONE)
 
 
 def _changes(part: Part, now: Found, settings: Settings) -> dict[str, Any]:
@@ -119,16 +120,3 @@ def _as_sent(fields: Json) -> dict[str, Any]:
     if "lookup" in body:
         body["lookup"] = {"name": body["lookup"]}
     return body
-
-
-def _step(part: Part, name: str, now: Found | None, body: Json) -> Step:
-    return Step(
-        name=name,
-        part=part.name,
-        method="POST" if now is None else "PUT",
-        resource=RESOURCE if now is None else f"{RESOURCE}/{now.target_id}",
-        body=body,
-        target_id=now.target_id if now else None,
-        natural_key=part.natural_key,
-        creates=now is None,
-    )

@@ -18,6 +18,7 @@ from connector.domain.reasons import Reason
 from .pricing import price_for
 from .rendering import Rendering, freeze, not_taken
 from .settings import CoupaOptions, Settings
+from .steps import step
 from .values import (
     ACCOUNT_FIELDS,
     MADE_BY,
@@ -385,20 +386,8 @@ _ACTIONS = {
 
 
 def _step(part: Part, name: str, now: Found | None, body: Json | None = None) -> Step:
-    path = RESOURCE if now is None else f"{RESOURCE}/{now.target_id}"
-    if name in _ACTIONS:
-        path = f"{path}/{_ACTIONS[name]}"
-    return Step(
-        name=name,
-        part=part.name,
-        method="POST" if now is None else "PUT",
-        resource=path,
-        body=body,
-        target_id=now.target_id if now else None,
-        natural_key=part.natural_key,
-        creates=now is None,
-        irreversible=name == "issue",
-    )
+    committing = name == "issue"
+    return step(RESOURCE, part, name, now, body, action=_ACTIONS.get(name), irreversible=committing)
 
 
 # what is sent

@@ -11,6 +11,7 @@ from connector.domain.reasons import Reason
 
 from .rendering import Rendering, not_taken
 from .settings import CoupaOptions, Settings
+from .steps import step
 from .values import MADE_BY, custom, differences, inner, instant
 
 RESOURCE = "suppliers"
@@ -222,14 +223,5 @@ def _as_sent(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _step(part: Part, name: str, now: Found | None, body: Json) -> Step:
-    return Step(
-        name=name,
-        part=part.name,
-        method="POST" if now is None else "PUT",
-        resource=RESOURCE if now is None else f"{RESOURCE}/{now.target_id}",
-        body=body,
-        target_id=now.target_id if now else None,
-        natural_key=part.natural_key,
-        creates=now is None,
-        ends=(body or {}).get("status") == "inactive" and now is not None,
-    )
+    ends = now is not None and body.get("status") == "inactive"
+    return step(RESOURCE, part, name, now, body, ends=ends)
