@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,19 +14,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks.webhooks import Webhook
 
 from connector.adapters.clock import SystemClock
+from connector.adapters.configuration.tenant_file import REMINDERS, load
 from connector.adapters.gate.reminders import BadWebhookSecret, Receiver, Reminders
 from connector.adapters.http import vendor_http
+from connector.adapters.parts.part import checkout
+from connector.adapters.postgres.desired import PostgresDesiredRows
+from connector.adapters.postgres.dispatch import PostgresDispatch
 from connector.adapters.postgres.engine import engine
+from connector.adapters.postgres.epochs import PostgresEpochs
 from connector.adapters.postgres.reminders import PostgresReminderStore
 from connector.adapters.postgres.tokens import PostgresTokenStore
-from connector.domain.identity import ConnectionId
+from connector.adapters.runtime import Runtime, runtime
+from connector.console.services import Platform, new_key_ring
+from connector.domain.documents.envelope import RecordStatus
+from connector.domain.identity import ConnectionId, Entity, FlowId, Revision, Role, RowRef, TrafficClass
 from connector.domain.ports.configuration import Connection
+from connector.domain.ports.desired import Desired, Origin
+from connector.domain.ports.dispatch import Judgement, Settlement
 from connector.domain.ports.reminders import ReminderKind
 from connector.domain.ports.tokens import NewPair, TokenState
 from connector.domain.ports.vault import Sealed
+from connector.domain.reasons import Reason
+from connector.domain.sync.states import State
+from connector.poller import reminding
 from tests.integration.gate.world import exact_connection
+from tests.support import running, until
+from tests.virtual import START
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+EXAMPLE = checkout() / "contracts" / "examples" / "tenant.yaml"
+EXACT, COUPA, FLOW = ConnectionId("acme", "exact-nl"), ConnectionId("acme", "coupa"), FlowId("acme", "exact-to-coupa")
 _numbers = itertools.count()
 
 
@@ -160,6 +178,81 @@ async def test_blocked_records_of_a_day_become_one_message(office: Office) -> No
         await office.store.note(office.connection, ReminderKind.RECORDS_BLOCKED, {"count": count})
     assert await office.reminders.deliver() == 1
     assert json.loads(office.inbox.got[0][1])["data"] == {"count": 40}
+
+
+@pytest.fixture
+async def poller(
+    office: Office, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Runtime]:
+    """What the poller's process runs on; its tenant takes reminders at the office's inbox."""
+    platform = Platform("unused:9092", database_url, "http://127.0.0.1:1", new_key_ring(tmp_path))
+    secrets = (f"{system}_CLIENT_{part}" for system in ("EXACT", "COUPA") for part in ("ID", "SECRET"))
+    for name, value in {**platform.environment, **dict.fromkeys((*secrets, "EXACT_WEBHOOK_SECRET"), "planted")}.items():
+        monkeypatch.setenv(name, value)
+    async with runtime("poller") as opened:
+        await opened.configuration.apply(load(EXAMPLE, loopback_http=True), "test", {})
+        await opened.vault.put(ConnectionId("acme", REMINDERS), {"url": office.url, "secret": SECRET})
+        yield opened
+
+
+def invoice(native_id: str) -> Desired:
+    return Desired(
+        row=RowRef(FLOW, Entity.INVOICE, native_id), source=EXACT, target=COUPA, number=f"N-{native_id}",
+        revision=Revision(START, 1), content_digest="c", resolved_digest="r", status=RecordStatus.OK,
+        traffic=TrafficClass.LIVE, payload="{}", origin=Origin("canonical.invoice.v1", 0, 1),
+    )  # fmt: skip
+
+
+async def judged(run: Runtime, causes: dict[str, str | None]) -> None:
+    """Invoices by id, each blocked for its cause or (None) synced, as a writer stores it."""
+    await PostgresDesiredRows(run.engine).upsert([invoice(native_id) for native_id in causes])
+    dispatch, epochs = PostgresDispatch(run.engine, run.listener), PostgresEpochs(run.engine)
+    hold = await epochs.take(COUPA, Role.WRITE, "writer")
+    assert hold is not None
+    settlements = []
+    for due in await dispatch.claim(hold, [FLOW], 100, []):
+        cause = causes[due.row.native_id]
+        reasons = [Reason(code=cause, message="It does not go.")] if cause else []
+        state = State.BLOCKED if cause else State.SYNCED
+        settlements.append(Settlement(due, judgement=Judgement(state, reasons=reasons)))
+    assert len(settlements) == len(causes)
+    await dispatch.settle(hold, settlements)
+    await epochs.release(hold)
+
+
+async def test_blocked_records_are_told_in_one_signed_message_a_day(
+    office: Office, poller: Runtime, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes, deliver = list[int](), Reminders.deliver
+
+    async def counted(self: Reminders) -> int:
+        minutes.append(await deliver(self))
+        return minutes[-1]
+
+    monkeypatch.setattr(reminding, "EVERY_S", 0.05)
+    monkeypatch.setattr(Reminders, "deliver", counted)
+    await judged(poller, {"1": "cost-unknown", "2": "cost-unknown", "3": "supplier-missing", "4": None})
+    async with running(reminding.remind(poller)), running(reminding.remind(poller)):
+        await until(lambda: bool(office.inbox.got))
+        await judged(poller, {"5": "supplier-missing"})
+        later = len(minutes) + 8
+        await until(lambda: len(minutes) >= later)
+    assert sum(minutes) == 1
+    ((headers, body),) = office.inbox.got
+    message = Webhook(SECRET).verify(body, headers)
+    assert message["type"] == "records.blocked"
+    assert message["data"] == {
+        "connection": "acme/coupa",
+        "flows": {"acme/exact-to-coupa": {"cost-unknown": 2, "supplier-missing": 1}},
+        "next_step": "connector blocked",
+    }
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update reminder set day = day - 1")
+    async with running(reminding.remind(poller)):
+        await until(lambda: len(office.inbox.got) > 1)
+    headers, body = office.inbox.got[1]
+    told = Webhook(SECRET).verify(body, headers)["data"]["flows"]
+    assert told == {"acme/exact-to-coupa": {"cost-unknown": 2, "supplier-missing": 2}}
 
 
 @pytest.mark.parametrize(
