@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.adapters.systems.addresses import require_origin, with_base_url
 from connector.domain.documents.common import VatCategory
 
 
@@ -108,16 +109,9 @@ class Settings(_Closed):
     @model_validator(mode="before")
     @classmethod
     def _one_address(cls, values: object) -> object:
-        if not isinstance(values, dict) or values.get("base_url"):
-            return values
-        region = str(values.get("region") or "").lower()
-        if region not in _REGIONS:
-            raise ValueError(f"give region (one of {', '.join(_REGIONS)}) or base_url")
-        return {**values, "base_url": _REGIONS[region]}
+        return with_base_url(values, _REGIONS)
 
     @model_validator(mode="after")
     def _base_url_is_an_origin(self) -> "Settings":
-        scheme, separator, rest = self.base_url.partition("://")
-        if scheme not in ("https", "http") or not separator or not rest or "/" in rest:
-            raise ValueError(f"base_url {self.base_url!r}: give scheme and host only, such as https://api.basware.com")
+        require_origin("base_url", self.base_url, "https://api.basware.com")
         return self

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.adapters.systems.addresses import require_origin
 from connector.domain.documents.reference import ReferenceKind
 
 SCOPES = (
@@ -69,11 +70,7 @@ class Settings(_Closed):
 
     @model_validator(mode="after")
     def _base_url_is_an_origin(self) -> "Settings":
-        scheme, separator, rest = self.base_url.partition("://")
-        if scheme not in ("https", "http") or not separator or not rest or "/" in rest:
-            raise ValueError(
-                f"base_url {self.base_url!r}: give scheme and host only, such as https://example.coupahost.com"
-            )
+        require_origin("base_url", self.base_url, "https://example.coupahost.com")
         return self
 
 

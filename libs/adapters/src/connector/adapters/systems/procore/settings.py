@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.adapters.systems.addresses import require_origin
+
 LOGIN_URL, API_URL = "https://login.procore.com", "https://api.procore.com"
 
 Template = Annotated[str, Field(pattern=r"^[^{}]*\{number\}[^{}]*$", description="text around `{number}`")]
@@ -34,9 +36,7 @@ class Settings(_Closed):
     @model_validator(mode="after")
     def _addresses_are_origins(self) -> "Settings":
         for name in ("login_url", "api_url"):
-            scheme, separator, rest = getattr(self, name).partition("://")
-            if scheme not in ("https", "http") or not separator or not rest or "/" in rest:
-                raise ValueError(f"{name}: give scheme and host only, such as {API_URL}")
+            require_origin(name, getattr(self, name), API_URL)
         return self
 
 
