@@ -12,6 +12,7 @@ from connector.domain.identity import Entity, TrafficClass
 from connector.domain.sync.states import State
 from tests.contract.coupa_target.coupa import supplier
 from tests.contract.procore_target.procore import FLOW, Desk, coding, cost, ends, invoice, line, order, pause
+from tests.support import until
 
 COSTS, ORDERS, REQUISITIONS = "direct_costs", "purchase_order_contracts", "requisitions"
 INVOICE = Entity.INVOICE
@@ -212,6 +213,14 @@ async def test_a_changed_and_then_deleted_booking_changes_and_leaves_the_books(d
     made = desk.sandbox.one(COSTS, invoice_number="F-12")
     assert (made["status"], made["grand_total"]) == ("approved", "9.0")
     await desk.settle(None, "i12", entity=INVOICE)
+    assert not desk.sandbox.store(COSTS)
+
+
+async def test_what_a_lost_answer_made_is_taken_back_with_the_booking(desk: Desk) -> None:
+    desk.sandbox.fault(method="PATCH", path=f"/{COSTS}/sync$", when="after", action="drop", times=1)
+    await desk.take(invoice("F-16"), "i16")
+    await until(lambda: bool(desk.sandbox.store(COSTS)))
+    await desk.settle(None, "i16", entity=INVOICE)
     assert not desk.sandbox.store(COSTS)
 
 

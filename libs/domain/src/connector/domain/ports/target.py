@@ -73,6 +73,13 @@ class Found:
     """Made by our integration user (the second half of an adoption proof without a stamp)."""
     created_at: str | None = None
     extra: Json = field(default_factory=dict)
+    document: str | None = None
+    """The document that the stamp names, where the stamp says more than that."""
+
+    @property
+    def owner(self) -> str | None:
+        """The key of the document whose mark it carries."""
+        return self.document or self.stamp
 
 
 @dataclass(frozen=True, slots=True)

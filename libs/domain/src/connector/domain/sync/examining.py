@@ -115,7 +115,7 @@ class Examiner:
             for question in questions
             if question.work.due.row.entity not in LINKED_BY_RULES
             for found in hits.get(question.part.natural_key, ())
-            if found.live and found.stamp and (ref := _another(question, found.stamp)) is not None
+            if found.live and found.stamp and (ref := _another(question, found)) is not None
         }
         if not owners:
             return {}
@@ -169,12 +169,12 @@ def _seen_live(question: _Question) -> bool:
     return found is not None and found.live
 
 
-def _another(question: _Question, stamp: str) -> EntityRef | None:
-    """The document a stamp names, where it is another one of this tenant's."""
-    if stamp == question.part.stamp:
+def _another(question: _Question, found: Found) -> EntityRef | None:
+    """The document whose mark it carries, where that is another one of this tenant's."""
+    if found.owner is None or found.stamp == question.part.stamp:
         return None
     try:
-        ref = EntityRef.parse(stamp)
+        ref = EntityRef.parse(found.owner)
     except ValueError:
         return None
     return ref if ref.connection.tenant == question.work.due.row.flow.tenant else None

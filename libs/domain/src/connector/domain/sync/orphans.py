@@ -69,13 +69,14 @@ def by_call(works: Sequence[Work]) -> list[list[Work]]:
 def _resolve(work: Work, call: OpenCall, hits: Sequence[Found]) -> bool:
     """Whether the call made an object that is ours now. Without our mark nothing is proven: the call stays open."""
     assert call.natural_key is not None
-    part = Part(call.part, call.natural_key, work.due.ref.key, {}, Measure())
     live = [found for found in hits if found.live]
-    twice = doubles(part, live)
+    ours = [found for found in live if found.owner == work.due.ref.key]
+    mark = next((found.stamp for found in ours if found.stamp), work.due.ref.key)
+    part = Part(call.part, call.natural_key, mark, {}, Measure())
+    twice = doubles(part, ours)
     if twice is not None:
         work.judge(blocked(work, [twice]))
         return False
-    ours = [found for found in live if found.stamp == part.stamp]
     if not ours and any(found.stamp is None and found.created_by_us for found in live):
         return False
     work.closed.append(Closed(call.call_id, call.part, "found" if ours else "absent"))

@@ -20,7 +20,7 @@ from connector.domain.ports.target import (
 from connector.domain.reasons import Reason
 
 from .amounts import order_amounts, ordered_lines
-from .naming import COMMITMENTS, is_ours, origin_of, part_name, resource, stamp
+from .naming import COMMITMENTS, document_of, is_ours, origin_of, part_name, resource, stamp
 from .rendering import Place, Rendering, Share, by_project
 from .settings import CostModel, ExactProcoreOptions
 from .steps import deleted, line_items, step, sync
@@ -206,6 +206,7 @@ def found_commitment(row: Json, project_id: str, billed: Mapping[str, Mapping[st
         target_id=str(row["id"]),
         natural_key=key,
         stamp=row.get("origin_id"),
+        document=document_of(row.get("origin_id")),
         status=row["status"],
         live=row.get("deleted_at") is None,
         projection={

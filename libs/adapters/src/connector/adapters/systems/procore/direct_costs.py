@@ -7,7 +7,7 @@ from connector.domain.documents.invoice import Invoice
 from connector.domain.identity import EntityRef
 from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Plan, Step, TargetObject, Verb
 
-from .naming import DIRECT_COSTS, is_ours, origin_of, part_name, resource, split, stamp
+from .naming import DIRECT_COSTS, document_of, is_ours, origin_of, part_name, resource, split, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
 from .steps import deleted, line_items, plan_deletion, step, sync
@@ -101,6 +101,7 @@ def found_direct_cost(row: Json, project_id: str, lines: Sequence[Json]) -> Foun
         target_id=str(row["id"]),
         natural_key=key,
         stamp=row.get("origin_id"),
+        document=document_of(row.get("origin_id")),
         status=row["status"],
         live=row.get("deleted_at") is None,
         projection={

@@ -36,6 +36,11 @@ def stamp(ref: EntityRef, project: str) -> str:
     return f"{ref.key}:{project}"
 
 
+def document_of(origin_id: Any) -> str | None:
+    """The key of the document that an origin id of ours names: all of it but the project."""
+    return str(origin_id).rpartition(":")[0] if is_ours(origin_id) else None
+
+
 def line_origin(ref: EntityRef, line: str, share: int) -> str:
     """The origin id of one coded share of a line."""
     return f"{ref.key}#{line}" + (f".{share}" if share else "")

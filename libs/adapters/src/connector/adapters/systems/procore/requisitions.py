@@ -22,7 +22,7 @@ from connector.domain.ports.target import (
     Verb,
 )
 
-from .naming import REQUISITIONS, line_origin, part_name, resource, stamp
+from .naming import REQUISITIONS, document_of, line_origin, part_name, resource, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
 from .steps import deleted, plan_deletion, step
@@ -154,6 +154,7 @@ def found_requisition(row: Json, project_id: str) -> Found:
         target_id=str(row["id"]),
         natural_key=key,
         stamp=row.get("origin_id"),
+        document=document_of(row.get("origin_id")),
         status=row["status"],
         live=row.get("deleted_at") is None,
         projection={
