@@ -10,7 +10,6 @@ from typing import Any
 from connector.adapters.memory.answers import MemoryAnswers
 from connector.adapters.memory.configuration import MemoryConfiguration
 from connector.adapters.memory.desired import MemoryDesiredRows
-from connector.adapters.memory.dispatch import MemoryDispatch
 from connector.adapters.memory.epochs import MemoryEpochs
 from connector.adapters.memory.log import Fault, MemoryCluster, MemoryLog
 from connector.adapters.memory.operations import MemoryOperations
@@ -53,6 +52,7 @@ from .loop import START
 from .process import DatabaseAway, Process, Reached
 from .schedule import GROUPS, PROCESSES, Schedule
 from .shop import Shop, ShopTarget
+from .watched import WatchedDispatch
 
 SOURCE, TARGET = ConnectionId("acme", "erp"), ConnectionId("acme", "shop")
 FLOW = FlowId("acme", "erp-shop")
@@ -128,7 +128,7 @@ class World:
         self.keys = MemorySourceKeys(self.read_state, self.now, asyncio.sleep, self.tables.require_epoch)
         self.jobs = MemoryJobs(self.read_state, self.now, self.tables.require_epoch)
         self.epochs = MemoryEpochs(self.tables)
-        self.dispatch = MemoryDispatch(self.tables)
+        self.dispatch = WatchedDispatch(self.tables, self.troubles)
         self.references = MemoryReferences(self.tables)
         self.rows = MemoryDesiredRows(self.tables)
         self.operations = MemoryOperations(self.tables)

@@ -42,7 +42,7 @@ async def test_a_handler_that_produces_and_is_not_acknowledged_is_called_again(
     topic = new_topic("letters")
     attempts = 0
 
-    async with kafka_log(settings, service="test", delivery_timeout_s=1) as log:
+    async with kafka_log(settings, service="test", delivery_timeout_s=3) as log:
 
         async def forward(records: Sequence[Record]) -> None:
             nonlocal attempts

@@ -108,7 +108,7 @@ async def _connect(on: Stage) -> None:
     flows[f"exact-coupa-{company}"]["options"]["create_suppliers"] = True
     file = write_configuration(on.platform.key_ring.parent, connecting)
     await on.connector("apply", "-f", str(file), "--yes", secrets=connecting.secrets)
-    await log_in(on, connecting)
+    await log_in(on, connecting.logins)
     await on.connector("release", "--flow", f"exact-coupa-{company}", "--yes")
 
 
