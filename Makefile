@@ -37,8 +37,8 @@ fast: setup  ## unit tests only
 lint: setup  ## style and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
-types: setup  ## mypy, strict
-	@$(BIN)/mypy $(addsuffix /src,$(PACKAGES))
+types: setup  ## mypy, strict, tests included
+	@$(BIN)/mypy $(addsuffix /src,$(PACKAGES)) tests
 
 contracts: setup  ## the contracts as checked in are the ones the code makes, and break no reader
 	@$(BIN)/python -m connector.console.contracts --check

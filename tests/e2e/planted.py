@@ -85,6 +85,8 @@ def forms_of(secret: str) -> Iterator[bytes]:
 def listening() -> Iterator[Planted]:
     """An address on this machine that takes whatever is posted to it."""
 
+    planted: Planted
+
     class Taking(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -271,5 +273,6 @@ def _all(consumer: Consumer, topic: str, partitions: Mapping[int, Any]) -> Itera
         consumer.assign([TopicPartition(topic, number, low)])
         while (message := consumer.poll(20)) is not None and message.error() is None:
             yield b"\n".join([message.key() or b"", message.value() or b""])
-            for name, value in message.headers() or ():
-                yield f"{name}: ".encode() + (value or b"")
+            headers = message.headers() or ()
+            for name, value in headers.items() if isinstance(headers, dict) else headers:
+                yield f"{name}: ".encode() + _bytes(value or b"")

@@ -3,11 +3,12 @@
 import base64
 import json
 import logging
+from typing import Any
 
 import psycopg
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -86,7 +87,7 @@ def test_a_secret_is_found_in_a_message(
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(topic, 3)])[topic].result(20)
     producer = Producer({"bootstrap.servers": kafka, "compression.type": "zstd"})
-    message = {"key": b"k", "value": b"v", "headers": [("h", b"x")]}
+    message: dict[str, Any] = {"key": b"k", "value": b"v", "headers": [("h", b"x")]}
     told = {"key": SECRET.encode(), "value": SECRET.encode(), "headers": [("h", SECRET.encode())]}[part]
     producer.produce(topic, **(message | {part: told}))
     producer.produce(topic, **message)

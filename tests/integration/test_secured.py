@@ -153,7 +153,7 @@ def administrator(broker: SecuredBroker) -> AdminClient:
 
 
 def by_password(broker: SecuredBroker, papers: Papers, **other: Any) -> KafkaSettings:
-    given = {
+    given: dict[str, Any] = {
         "bootstrap_servers": broker.for_passwords,
         "security_protocol": "SASL_SSL",
         "sasl_mechanism": "SCRAM-SHA-512",
@@ -235,7 +235,7 @@ async def test_the_rights_we_list_are_enough_for_all_that_services_do(
     ):
         await mapper.produce([Message(source, str(number), b"%d" % number) for number in range(20)])
         await until(lambda: len(found) == 20)
-    assert sorted(found) == sorted(b"%d" % number for number in range(20))
+    assert sorted(filter(None, found)) == sorted(b"%d" % number for number in range(20))
 
 
 async def test_who_was_granted_nothing_is_told_so(broker: SecuredBroker, papers: Papers) -> None:

@@ -258,7 +258,7 @@ class _Checked:
             case "number-taken-in-target":
                 return any(r.stamp != self.ref.key for r in self.world.shop.vendor.live(resource, number))
             case "refused-in-target":
-                linked = [self.world.shop.vendor.by_id(id) for id in self._linked_ids()]
+                linked = list(filter(None, map(self.world.shop.vendor.by_id, self._linked_ids())))
                 return any(record is not None and not record.live for record in [*self.objects, *linked])
             case "changed-in-target":
                 linked = [*self.objects, *filter(None, map(self.world.shop.vendor.by_id, self._linked_ids()))]

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from connector.adapters.memory.dispatch import MemoryDispatch
 from connector.adapters.memory.tables import MemoryTables
 from connector.domain.identity import RowRef
-from connector.domain.ports.dispatch import Hold, Settlement
+from connector.domain.ports.dispatch import Settlement
+from connector.domain.ports.epochs import Hold
 
 
 class WatchedDispatch(MemoryDispatch):

@@ -89,7 +89,8 @@ async def test_one_order_in_a_shape_nobody_knows_costs_no_other(room: Room, chan
 
 
 def _desk(source: ExactSource) -> Desk:
-    state, produced = ReadState(), []
+    state = ReadState()
+    produced: list[SourceDocument] = []
 
     async def publish(documents: Sequence[SourceDocument]) -> None:
         produced.extend(documents)

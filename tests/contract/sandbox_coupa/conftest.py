@@ -48,7 +48,7 @@ class Office:
     async def act(self, name: str, /, **body: Any) -> Any:
         return json.loads(json.dumps(await self.sandbox.acts[name](body), default=str))
 
-    async def get(self, path: str, expected: int = 200, **parameters: Any) -> Any:
+    async def get(self, path: str, expected: int = 200, /, **parameters: Any) -> Any:
         answer = await self.http.get(f"/api/{path}", params=parameters or None)
         assert answer.status_code == expected, answer.text
         return answer.json()
@@ -63,21 +63,21 @@ class Office:
         assert answer.status_code == expected, answer.text
         return answer.json()
 
-    async def supplier(self, number: str = "V-1001", **fields: Any) -> Any:
+    async def supplier(self, number: str = "V-1001", /, **fields: Any) -> Any:
         body = {"name": f"Supplier {number}", "number": number, "status": "active", "invoice-matching-level": "2-way"}
         return await self.post("suppliers", {**body, **fields})
 
-    async def order(self, number: str = "PO-1", supplier: str = "V-1001", **fields: Any) -> Any:
+    async def order(self, number: str = "PO-1", supplier: str = "V-1001", /, **fields: Any) -> Any:
         return await self.post("purchase_orders", order_body(number, supplier, **fields))
 
-    async def issued_order(self, number: str = "PO-1", supplier: str = "V-1001", **fields: Any) -> Any:
+    async def issued_order(self, number: str = "PO-1", supplier: str = "V-1001", /, **fields: Any) -> Any:
         order = await self.order(number, supplier, **fields)
         return await self.put(f"purchase_orders/{order['id']}/issue_without_send")
 
-    async def invoice(self, number: str = "INV-1", supplier: str = "V-1001", **fields: Any) -> Any:
+    async def invoice(self, number: str = "INV-1", supplier: str = "V-1001", /, **fields: Any) -> Any:
         return await self.post("invoices", invoice_body(number, supplier, **fields))
 
-    async def submitted_invoice(self, number: str = "INV-1", **fields: Any) -> Any:
+    async def submitted_invoice(self, number: str = "INV-1", /, **fields: Any) -> Any:
         invoice = await self.invoice(number, **fields)
         return await self.put(f"invoices/{invoice['id']}/submit")
 
@@ -96,7 +96,7 @@ def order_line(**fields: Any) -> dict[str, Any]:
     return {**line, "currency": {"code": "EUR"}, "account": ACCOUNT, **fields}
 
 
-def order_body(number: str = "PO-1", supplier: str = "V-1001", **fields: Any) -> dict[str, Any]:
+def order_body(number: str = "PO-1", supplier: str = "V-1001", /, **fields: Any) -> dict[str, Any]:
     return {
         "type": "ExternalOrderHeader",
         "po-number": number,
@@ -119,7 +119,7 @@ def invoice_line(**fields: Any) -> dict[str, Any]:
     return {**line, **fields}
 
 
-def invoice_body(number: str = "INV-1", supplier: str = "V-1001", **fields: Any) -> dict[str, Any]:
+def invoice_body(number: str = "INV-1", supplier: str = "V-1001", /, **fields: Any) -> dict[str, Any]:
     return {
         "invoice-number": number,
         "invoice-date": "2026-01-31",

@@ -7,9 +7,11 @@ import pytest
 
 from connector.sandbox.core.faults import AnswerDropped, FaultRule
 
+from .conftest import Office
+
 
 @pytest.mark.parametrize("path", ["/oauth2/token", "/oauth2/access_tokens"])
-async def test_both_token_paths_take_credentials_in_the_body_or_as_basic(office_with, path):
+async def test_both_token_paths_take_credentials_in_the_body_or_as_basic(office_with: type[Office], path: str) -> None:
     office = office_with()
     in_body = await office.token(path)
     assert in_body.status_code == 200
@@ -25,7 +27,7 @@ async def test_both_token_paths_take_credentials_in_the_body_or_as_basic(office_
     assert basic.json()["access_token"] != in_body.json()["access_token"]
 
 
-async def test_bad_secret_bad_grant_and_bad_scope_are_told_apart(office_with):
+async def test_bad_secret_bad_grant_and_bad_scope_are_told_apart(office_with: type[Office]) -> None:
     office = office_with()
     await office.act("create_oauth_client", client_id="narrow", client_secret="s", scopes=["core.supplier.read"])
     answers = [
@@ -41,7 +43,7 @@ async def test_bad_secret_bad_grant_and_bad_scope_are_told_apart(office_with):
     assert everything.json()["scope"] == "core.supplier.read"
 
 
-async def test_a_token_expires_lags_and_can_be_revoked(office_with):
+async def test_a_token_expires_lags_and_can_be_revoked(office_with: type[Office]) -> None:
     office = office_with(token_expires_in_s=60, token_activation_lag_s=5)
     assert (await office.http.get("/api/suppliers")).status_code == 401
     await office.sign_in()
@@ -74,13 +76,15 @@ async def test_a_token_expires_lags_and_can_be_revoked(office_with):
         ("core.integration.read", "POST", "integration_runs", 403),
     ],
 )
-async def test_each_resource_and_verb_asks_for_its_scope(office_with, scope, method, path, expected):
+async def test_each_resource_and_verb_asks_for_its_scope(
+    office_with: type[Office], scope: str, method: str, path: str, expected: int
+) -> None:
     office = office_with()
     await office.sign_in(scope=scope)
     assert (await office.http.request(method, f"/api/{path}", json={})).status_code == expected
 
 
-async def test_headers_are_tolerated_until_a_switch_makes_them_strict(office):
+async def test_headers_are_tolerated_until_a_switch_makes_them_strict(office: Office) -> None:
     await office.get("suppliers/")  # a trailing slash
     mixed = {"Content-Type": "application/xml", "Accept": "application/json"}
     assert (await office.http.get("/api/suppliers", headers=mixed)).status_code == 200
@@ -97,7 +101,7 @@ async def test_headers_are_tolerated_until_a_switch_makes_them_strict(office):
     assert (await office.http.get("/api/suppliers", headers={"X-COUPA-API-KEY": "k" * 40})).status_code == 200
 
 
-async def test_a_burst_beyond_the_bucket_is_throttled_and_leaks_25_a_second(office):
+async def test_a_burst_beyond_the_bucket_is_throttled_and_leaks_25_a_second(office: Office) -> None:
     office.settings.rate_burst = 20
     office.later(10)
     statuses = [(await office.http.get("/api/currencies")).status_code for _ in range(25)]
@@ -113,7 +117,7 @@ async def test_a_burst_beyond_the_bucket_is_throttled_and_leaks_25_a_second(offi
     assert (await office.act("quota"))["throttled"] > 5
 
 
-async def test_retry_after_is_sent_only_where_the_switch_says_so(office):
+async def test_retry_after_is_sent_only_where_the_switch_says_so(office: Office) -> None:
     office.settings.rate_burst = 1
     office.later(10)
     await office.get("currencies")
@@ -122,7 +126,7 @@ async def test_retry_after_is_sent_only_where_the_switch_says_so(office):
     assert (await office.http.get("/api/currencies")).headers["retry-after"] == "1"
 
 
-async def test_a_lost_answer_leaves_a_committed_record_and_pages_of_html_come_as_told(office):
+async def test_a_lost_answer_leaves_a_committed_record_and_pages_of_html_come_as_told(office: Office) -> None:
     faults = office.sandbox.faults
     faults.add(FaultRule(path="/api/suppliers", method="POST", action="drop", when="after"))
     with pytest.raises(AnswerDropped):
@@ -135,7 +139,7 @@ async def test_a_lost_answer_leaves_a_committed_record_and_pages_of_html_come_as
     assert office.slept == [40]
 
 
-async def test_an_unknown_path_or_id_is_404_and_may_be_html(office):
+async def test_an_unknown_path_or_id_is_404_and_may_be_html(office: Office) -> None:
     for path in ("nonsense", "suppliers/1", "suppliers/abc", "currencies/1/issue", "purchase_order_changes"):
         assert (await office.http.get(f"/api/{path}")).status_code == 404
     assert (await office.http.post("/api/currencies", json={"code": "XXX"})).status_code == 404

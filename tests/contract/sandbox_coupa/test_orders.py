@@ -1,15 +1,19 @@
 """External purchase orders: creation, versions, export mark, and the actions."""
 
+from typing import Any
+
 import pytest
+
+from .conftest import Bodies, Office
 
 
 @pytest.fixture
-async def desk(office):
+async def desk(office: Office) -> Office:
     await office.supplier()
     return office
 
 
-async def test_an_external_order_is_created_as_draft_with_totals_and_accounts_from_lookup_values(desk):
+async def test_an_external_order_is_created_as_draft_with_totals_and_accounts_from_lookup_values(desk: Office) -> None:
     order = await desk.order()
     line = order["order-lines"][0]
     assert (order["type"], order["status"], order["version"], order["exported"]) == (
@@ -23,10 +27,10 @@ async def test_an_external_order_is_created_as_draft_with_totals_and_accounts_fr
     assert order["currency"]["code"] == "EUR"
 
 
-async def test_what_an_order_must_have(desk, bodies):
+async def test_what_an_order_must_have(desk: Office, bodies: type[Bodies]) -> None:
     refused = await desk.post("purchase_orders", {"type": "ExternalOrderHeader"}, 400)
     assert set(refused["errors"]) == {"po-number", "supplier", "ship-to-address", "ship-to-user", "order-lines"}
-    wrong = [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"po-number": "X" * 21}, "po-number"),
         ({"type": "OrderHeader"}, "type"),
         ({"supplier": {"number": "nobody"}}, "supplier"),
@@ -52,9 +56,11 @@ async def test_what_an_order_must_have(desk, bodies):
     await desk.post("purchase_orders", bodies.order(), 400)
 
 
-async def test_the_supplier_must_be_active_and_the_ship_to_a_company_address(desk, bodies):
+async def test_the_supplier_must_be_active_and_the_ship_to_a_company_address(
+    desk: Office, bodies: type[Bodies]
+) -> None:
     draft = await desk.supplier("V-2", status="draft")
-    assert (await desk.post("purchase_orders", bodies.order(supplier="V-2"), 400))["errors"] == {
+    assert (await desk.post("purchase_orders", bodies.order("PO-1", "V-2"), 400))["errors"] == {
         "supplier": ["must be active"]
     }
     remit = await desk.post(f"suppliers/{draft['id']}/addresses", {"street1": "Bank St"})
@@ -62,7 +68,7 @@ async def test_the_supplier_must_be_active_and_the_ship_to_a_company_address(des
     assert refused["errors"] == {"ship-to-address": ["Invalid Ship-To Address"]}
 
 
-async def test_a_po_number_is_taken_for_ever(desk, bodies):
+async def test_a_po_number_is_taken_for_ever(desk: Office, bodies: type[Bodies]) -> None:
     order = await desk.order("PO-1")
     await desk.put(f"purchase_orders/{order['id']}/cancel")
     refused = await desk.post("purchase_orders", bodies.order("PO-1"), 400)
@@ -72,7 +78,7 @@ async def test_a_po_number_is_taken_for_ever(desk, bodies):
     await desk.post("purchase_orders", bodies.order("PO-2"), 400)
 
 
-async def test_issue_sends_to_the_supplier_and_issue_without_send_does_not(desk):
+async def test_issue_sends_to_the_supplier_and_issue_without_send_does_not(desk: Office) -> None:
     await desk.supplier("V-2", **{"po-method": "email", "po-email": "o@v2.test"})
     quiet, loud = await desk.order("PO-1", "V-2"), await desk.order("PO-2", "V-2")
     override = await desk.order("PO-3", "V-2", **{"transmission-method-override": "do_not_transmit"})
@@ -87,7 +93,7 @@ async def test_issue_sends_to_the_supplier_and_issue_without_send_does_not(desk)
     await desk.put(f"purchase_orders/{loud['id']}/issue", expected=400)
 
 
-async def test_close_is_soft_then_hard_and_reopen_undoes_only_the_soft_one(desk):
+async def test_close_is_soft_then_hard_and_reopen_undoes_only_the_soft_one(desk: Office) -> None:
     order = await desk.issued_order()
     path = f"purchase_orders/{order['id']}"
     assert (await desk.put(f"{path}/close"))["status"] == "soft_closed"
@@ -100,7 +106,7 @@ async def test_close_is_soft_then_hard_and_reopen_undoes_only_the_soft_one(desk)
     await desk.put(f"{path}/cancel", expected=400)
 
 
-async def test_moves_that_do_not_exist_are_refused(desk):
+async def test_moves_that_do_not_exist_are_refused(desk: Office) -> None:
     order = await desk.order()
     path = f"purchase_orders/{order['id']}"
     for action in ("close", "reopen", "release_from_buyer_hold"):
@@ -113,7 +119,7 @@ async def test_moves_that_do_not_exist_are_refused(desk):
     assert (await desk.put(path, {"custom-fields": {"erp-source-id": "E"}}))["custom-fields"]["erp-source-id"] == "E"
 
 
-async def test_holds_keep_an_order_from_being_issued(desk):
+async def test_holds_keep_an_order_from_being_issued(desk: Office) -> None:
     supplier = (await desk.get("suppliers"))[0]
     await desk.put(f"suppliers/{supplier['id']}", {"buyer-hold": True})
     order = await desk.order()
@@ -124,7 +130,9 @@ async def test_holds_keep_an_order_from_being_issued(desk):
     assert held["status"] == "supplier_window_hold"
 
 
-async def test_a_new_quantity_price_or_line_makes_a_version_and_resets_exported_but_accounting_does_not(desk, bodies):
+async def test_a_new_quantity_price_or_line_makes_a_version_and_resets_exported_but_accounting_does_not(
+    desk: Office, bodies: type[Bodies]
+) -> None:
     order = await desk.issued_order()
     path, line = f"purchase_orders/{order['id']}", order["order-lines"][0]["id"]
     exported = (await desk.http.put(f"/api/{path}", params={"exported": "true"})).json()
@@ -143,7 +151,7 @@ async def test_a_new_quantity_price_or_line_makes_a_version_and_resets_exported_
     assert (await desk.put(path, {"version": 7}))["version"] == 7
 
 
-async def test_a_draft_changes_without_new_versions(desk):
+async def test_a_draft_changes_without_new_versions(desk: Office) -> None:
     order = await desk.order()
     changed = await desk.put(
         f"purchase_orders/{order['id']}", {"order-lines": [{"id": order["order-lines"][0]["id"], "price": "3"}]}
@@ -151,7 +159,7 @@ async def test_a_draft_changes_without_new_versions(desk):
     assert (changed["version"], changed["internal-revision"]) == (1, 2)
 
 
-async def test_the_export_call_ignores_its_body_and_may_leave_updated_at(desk):
+async def test_the_export_call_ignores_its_body_and_may_leave_updated_at(desk: Office) -> None:
     order = await desk.issued_order()
     desk.settings.exporting_touches_updated_at = False
     desk.later(60)
@@ -162,7 +170,7 @@ async def test_the_export_call_ignores_its_body_and_may_leave_updated_at(desk):
     assert (await desk.put(f"purchase_orders/{order['id']}", {"exported": False}))["exported"] is False
 
 
-async def test_a_line_without_id_is_added_and_a_deleted_one_can_be_shown(desk, bodies):
+async def test_a_line_without_id_is_added_and_a_deleted_one_can_be_shown(desk: Office, bodies: type[Bodies]) -> None:
     order = await desk.issued_order()
     path, line = f"purchase_orders/{order['id']}", order["order-lines"][0]["id"]
     await desk.put(path, {"order-lines": [bodies.order_line(description="Nuts")]})
@@ -176,7 +184,7 @@ async def test_a_line_without_id_is_added_and_a_deleted_one_can_be_shown(desk, b
     assert (await desk.http.delete(f"/api/purchase_order_lines/{last}")).status_code == 400
 
 
-async def test_lines_close_softly_for_invoicing_and_receiving(desk):
+async def test_lines_close_softly_for_invoicing_and_receiving(desk: Office) -> None:
     order = await desk.issued_order()
     path = f"purchase_order_lines/{order['order-lines'][0]['id']}"
     for purpose in ("invoicing", "receiving"):
@@ -186,7 +194,9 @@ async def test_lines_close_softly_for_invoicing_and_receiving(desk):
         assert (await desk.put(f"{path}/reopen_for_{purpose}"))["status"] == "issued"
 
 
-async def test_an_invoiced_order_is_neither_cancelled_nor_stripped_of_its_line(desk, bodies):
+async def test_an_invoiced_order_is_neither_cancelled_nor_stripped_of_its_line(
+    desk: Office, bodies: type[Bodies]
+) -> None:
     order = await desk.issued_order()
     line = order["order-lines"][0]["id"]
     await desk.submitted_invoice(
@@ -199,7 +209,7 @@ async def test_an_invoiced_order_is_neither_cancelled_nor_stripped_of_its_line(d
     assert len((await desk.get(path))["order-lines"]) == 1
 
 
-async def test_the_screen_edits_internal_orders_only(desk, bodies):
+async def test_the_screen_edits_internal_orders_only(desk: Office, bodies: type[Bodies]) -> None:
     await desk.order("PO-1")
     with pytest.raises(ValueError, match="can't be edited on screen"):
         await desk.act("edit_purchase_order", **{"po-number": "PO-1", "classification": "x"})
@@ -208,7 +218,7 @@ async def test_the_screen_edits_internal_orders_only(desk, bodies):
     assert (await desk.act("edit_purchase_order", id=foreign["id"], classification="x"))["exported"] is False
 
 
-async def test_account_or_split_not_both_and_a_split_sums_to_100(desk, bodies):
+async def test_account_or_split_not_both_and_a_split_sums_to_100(desk: Office, bodies: type[Bodies]) -> None:
     account = bodies.order_line()["account"]
     split = [{"account": account, "pct": "60"}, {"account": {**account, "code": "200-4100"}, "pct": "40"}]
     both = bodies.order(**{"order-lines": [bodies.order_line(**{"account-allocations": split})]})
@@ -219,7 +229,7 @@ async def test_account_or_split_not_both_and_a_split_sums_to_100(desk, bodies):
     assert [part["amount"] for part in order["order-lines"][0]["account-allocations"]] == ["150.00", "100.00"]
 
 
-async def test_decimals_are_strings_kept_exactly_and_yen_has_none(desk, bodies):
+async def test_decimals_are_strings_kept_exactly_and_yen_has_none(desk: Office, bodies: type[Bodies]) -> None:
     lines = [bodies.order_line(price="0.1234", quantity=3), bodies.order_line(price=1.1, quantity="2.5")]
     order = await desk.order(**{"order-lines": lines})
     assert [(one["price"], one["quantity"], one["total"]) for one in order["order-lines"]] == [
@@ -231,7 +241,7 @@ async def test_decimals_are_strings_kept_exactly_and_yen_has_none(desk, bodies):
     assert yen["order-lines"][0]["total"] == "32.00"
 
 
-async def test_comments_and_attachments_hang_on_a_document(desk):
+async def test_comments_and_attachments_hang_on_a_document(desk: Office) -> None:
     order = await desk.order()
     path = f"purchase_orders/{order['id']}"
     await desk.post(f"{path}/comments", {"comments": "Hurry"})

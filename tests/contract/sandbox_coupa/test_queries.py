@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from .conftest import Bodies, Office
+
 
 @pytest.fixture
-async def stocked(office, bodies):
+async def stocked(office: Office, bodies: type[Bodies]) -> Office:
     for n in range(1, 6):
         await office.supplier(
             f"V-{n}", **{"account-number": f"acc{n}", "payment-term": {"code": "Net 30"} if n % 2 else None}
@@ -41,7 +43,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("query", "expected"), NUMBERS)
-async def test_operators_and_both_spellings(stocked, query, expected):
+async def test_operators_and_both_spellings(stocked: Office, query: dict[str, str], expected: str) -> None:
     found = await stocked.get("suppliers", **query)
     assert "".join(s["number"][-1] for s in found) == expected
 
@@ -58,18 +60,20 @@ async def test_operators_and_both_spellings(stocked, query, expected):
         ({"exported": "true"}, []),
     ],
 )
-async def test_conditions_reach_three_levels_deep_and_into_lists(stocked, query, expected):
+async def test_conditions_reach_three_levels_deep_and_into_lists(
+    stocked: Office, query: dict[str, str], expected: list[str]
+) -> None:
     assert [o["po-number"] for o in await stocked.get("purchase_orders", **query)] == expected
 
 
-async def test_flattened_ids_and_custom_fields_find_records(stocked):
+async def test_flattened_ids_and_custom_fields_find_records(stocked: Office) -> None:
     supplier = (await stocked.get("suppliers", number="V-1"))[0]
     assert len(await stocked.get("purchase_orders", supplier_id=supplier["id"])) == 1
     await stocked.put(f"suppliers/{supplier['id']}", {"custom-fields": {"erp-source-id": "E:1"}})
     assert [s["number"] for s in await stocked.get("suppliers", **{"custom_fields[erp-source-id]": "E:1"})] == ["V-1"]
 
 
-async def test_an_invalid_query_is_refused_but_junk_is_not(stocked):
+async def test_an_invalid_query_is_refused_but_junk_is_not(stocked: Office) -> None:
     for query in (
         {"updated-at[gt]": "2026-01-01T00:00:00 02:00"},
         {"nonsense": "1"},
@@ -86,7 +90,7 @@ async def test_an_invalid_query_is_refused_but_junk_is_not(stocked):
     assert len(await stocked.get("suppliers", nonsense="1")) == 5
 
 
-async def test_fields_shape_the_answer_of_reads_and_writes(stocked):
+async def test_fields_shape_the_answer_of_reads_and_writes(stocked: Office) -> None:
     fields = json.dumps(
         [
             "id",
@@ -109,7 +113,7 @@ async def test_fields_shape_the_answer_of_reads_and_writes(stocked):
     await stocked.get("suppliers", 400, fields="[nonsense")
 
 
-async def test_return_object_reduces_or_empties_the_answer(stocked):
+async def test_return_object_reduces_or_empties_the_answer(stocked: Office) -> None:
     limited = await stocked.get("suppliers", return_object="limited")
     assert all(set(s) == {"id"} for s in limited)
     shallow = (await stocked.get("purchase_orders", return_object="shallow"))[0]
@@ -120,7 +124,7 @@ async def test_return_object_reduces_or_empties_the_answer(stocked):
     assert (silent.status_code, silent.content) == (201, b"")
 
 
-async def test_pages_are_capped_at_50_and_counted_from_0(office):
+async def test_pages_are_capped_at_50_and_counted_from_0(office: Office) -> None:
     await office.act(
         "create_supplier",
         records=[{"name": f"S{n:03}", "number": f"N{n:03}", "invoice-matching-level": "none"} for n in range(120)],
@@ -135,7 +139,7 @@ async def test_pages_are_capped_at_50_and_counted_from_0(office):
     assert len(await office.get("suppliers", **{"id[gt]": first[-1]["id"]})) == 50
 
 
-async def test_updated_at_has_seconds_ties_and_moves_rows_while_paging(office):
+async def test_updated_at_has_seconds_ties_and_moves_rows_while_paging(office: Office) -> None:
     await office.act(
         "create_supplier", records=[{"name": f"S{n:03}", "invoice-matching-level": "none"} for n in range(60)]
     )

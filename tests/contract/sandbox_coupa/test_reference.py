@@ -1,9 +1,13 @@
 """Lookups, dynamic accounts, the other reference lists, integrations, and the seeded data."""
 
+from typing import Any
+
+from .conftest import Bodies, Office
+
 CHART = {"name": "Company Chart"}
 
 
-async def test_the_seeded_instance_is_useful_alone(office):
+async def test_the_seeded_instance_is_useful_alone(office: Office) -> None:
     codes = {c["code"]: c["decimals"] for c in await office.get("currencies")}
     assert {"EUR", "USD", "JPY"} <= set(codes)
     assert codes["JPY"] == 0
@@ -18,7 +22,7 @@ async def test_the_seeded_instance_is_useful_alone(office):
     assert await office.get("tax_codes") == []
 
 
-async def test_a_lookup_value_is_unique_per_lookup_and_parent_and_found_by_its_number(office):
+async def test_a_lookup_value_is_unique_per_lookup_and_parent_and_found_by_its_number(office: Office) -> None:
     body = {"name": "4200 Rent", "external-ref-num": "4200", "lookup": {"name": "GL Account"}}
     made = await office.post("lookup_values", body)
     assert (made["external-ref-code"], made["active"], made["depth"]) == ("4200", True, 1)
@@ -42,7 +46,9 @@ async def test_a_lookup_value_is_unique_per_lookup_and_parent_and_found_by_its_n
     assert (renamed["name"], renamed["active"]) == ("4200 Lease", False)
 
 
-async def test_an_account_comes_into_being_when_its_active_segments_are_first_used(office, bodies):
+async def test_an_account_comes_into_being_when_its_active_segments_are_first_used(
+    office: Office, bodies: type[Bodies]
+) -> None:
     await office.supplier()
     assert await office.get("accounts") == []
     await office.order("PO-1")
@@ -51,7 +57,7 @@ async def test_an_account_comes_into_being_when_its_active_segments_are_first_us
         ("100-4000", "100", "4000")
     ]
 
-    def order_for(**account):
+    def order_for(**account: Any) -> dict[str, Any]:
         return bodies.order("PO-3", **{"order-lines": [bodies.order_line(account={**account, "account-type": CHART})]})
 
     unknown = await office.post("purchase_orders", order_for(code="100-9999"), 400)
@@ -64,7 +70,7 @@ async def test_an_account_comes_into_being_when_its_active_segments_are_first_us
     assert len(await office.get("accounts")) == 1
 
 
-async def test_a_hyphen_inside_a_segment_needs_the_segments_themselves(office, bodies):
+async def test_a_hyphen_inside_a_segment_needs_the_segments_themselves(office: Office, bodies: type[Bodies]) -> None:
     await office.supplier()
     await office.post("lookup_values", {"name": "North", "external-ref-num": "N-1", "lookup": {"name": "Cost Center"}})
     by_code = bodies.order_line(account={"code": "N-1-4000", "account-type": CHART})
@@ -74,7 +80,7 @@ async def test_a_hyphen_inside_a_segment_needs_the_segments_themselves(office, b
     assert order["order-lines"][0]["account"]["segment-1"] == "N-1"
 
 
-async def test_accounts_of_a_dynamic_chart_are_not_posted_those_of_a_static_one_are(office):
+async def test_accounts_of_a_dynamic_chart_are_not_posted_those_of_a_static_one_are(office: Office) -> None:
     assert (
         "account"
         in (await office.post("accounts", {"account-type": CHART, "segment-1": "100", "segment-2": "4000"}, 400))[
@@ -92,7 +98,7 @@ async def test_accounts_of_a_dynamic_chart_are_not_posted_those_of_a_static_one_
     await office.post("accounts/validate_account", {"code": "7-71", "account-type": {"name": "Plain Chart"}}, 400)
 
 
-async def test_the_other_lists_are_kept_through_the_api_and_the_screen(office):
+async def test_the_other_lists_are_kept_through_the_api_and_the_screen(office: Office) -> None:
     term = await office.post("payment_terms", {"code": "Net 45", "days-for-net-payment": 45})
     await office.post("payment_terms", {"code": "Net 45"}, 400)
     assert (await office.http.patch(f"/api/payment_terms/{term['id']}", json={"active": False})).json()[
@@ -127,7 +133,7 @@ async def test_the_other_lists_are_kept_through_the_api_and_the_screen(office):
     assert (await office.get("users", login="bob"))[0]["fullname"] == "Bob Ray"
 
 
-async def test_a_run_goes_from_pending_to_an_end_and_carries_errors_and_history(office):
+async def test_a_run_goes_from_pending_to_an_end_and_carries_errors_and_history(office: Office) -> None:
     await office.post("integrations", {"code": "ERP", "name": "ERP to Coupa", "direction": "to_coupa"})
     await office.post("integrations", {"code": "ERP", "name": "Other"}, 400)
     run = await office.post("integration_runs", {"integration": {"code": "ERP"}})

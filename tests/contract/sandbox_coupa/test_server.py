@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from .conftest import Bodies, Office
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +42,7 @@ async def server() -> AsyncIterator[dict[str, Any]]:
         yield line
 
 
-async def test_a_server_prints_its_credentials_and_resets_a_connection_after_the_commit(server):
+async def test_a_server_prints_its_credentials_and_resets_a_connection_after_the_commit(server: dict[str, Any]) -> None:
     keys = server["credentials"]
     async with (
         httpx.AsyncClient(base_url=server["base_url"]) as http,
@@ -70,7 +73,7 @@ async def test_a_server_prints_its_credentials_and_resets_a_connection_after_the
         assert (await http.get("/api/suppliers")).status_code == 401
 
 
-async def test_keyed_reads_stay_quick_with_ten_thousand_documents(office, bodies):
+async def test_keyed_reads_stay_quick_with_ten_thousand_documents(office: Office, bodies: type[Bodies]) -> None:
     await office.act("create_supplier", records=[
         {"name": f"S{n}", "number": f"V{n}", "status": "active", "invoice-matching-level": "none"} for n in range(100)
     ])  # fmt: skip
@@ -93,7 +96,7 @@ async def test_keyed_reads_stay_quick_with_ten_thousand_documents(office, bodies
         assert (time.process_time() - started) / 20 < 0.005
 
 
-async def test_the_vendors_paths_can_be_served_over_tls(tmp_path):
+async def test_the_vendors_paths_can_be_served_over_tls(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
     now = datetime.now(UTC)

@@ -1,9 +1,13 @@
 """Suppliers: validation, references, parts and custom fields."""
 
+from typing import Any
+
 import pytest
 
+from .conftest import Office
 
-async def test_a_supplier_needs_name_and_matching_level_and_starts_as_draft(office):
+
+async def test_a_supplier_needs_name_and_matching_level_and_starts_as_draft(office: Office) -> None:
     refused = await office.post("suppliers", {}, 400)
     assert refused["errors"] == {"name": ["can't be blank"], "invoice-matching-level": ["can't be blank"]}
     made = await office.post("suppliers", {"name": "Acme", "invoice_matching_level": "2-way", "id": 1, "nonsense": 1})
@@ -29,13 +33,15 @@ async def test_a_supplier_needs_name_and_matching_level_and_starts_as_draft(offi
         ({"on-hold": "maybe"}, "on-hold", "must be true or false"),
     ],
 )
-async def test_bad_values_are_refused_with_the_attribute_they_stand_in(office, fields, attribute, message):
+async def test_bad_values_are_refused_with_the_attribute_they_stand_in(
+    office: Office, fields: dict[str, Any], attribute: str, message: str
+) -> None:
     body = {"name": "Acme", "invoice-matching-level": "none", **fields}
     assert (await office.post("suppliers", body, 400))["errors"] == {attribute: [message]}
     assert await office.get("suppliers") == []
 
 
-async def test_name_and_number_are_unique_also_on_update(office):
+async def test_name_and_number_are_unique_also_on_update(office: Office) -> None:
     await office.supplier("V-1")
     second = await office.supplier("V-2")
     refused = await office.post(
@@ -48,7 +54,7 @@ async def test_name_and_number_are_unique_also_on_update(office):
     assert await office.get("suppliers", number="V-2") == []
 
 
-async def test_an_unknown_reference_is_dropped_silently_on_update(office):
+async def test_an_unknown_reference_is_dropped_silently_on_update(office: Office) -> None:
     made = await office.supplier(**{"payment-term": {"code": "Net 30"}})
     same = await office.put(f"suppliers/{made['id']}", {"payment-term": {"code": "Net 99"}, "website": "a.test"})
     assert (same["payment-term"]["code"], same["website"]) == ("Net 30", "a.test")
@@ -60,7 +66,7 @@ async def test_an_unknown_reference_is_dropped_silently_on_update(office):
     assert by_id["errors"] == {"payment-term": ["is not known"]}
 
 
-async def test_addresses_and_contacts_are_edited_in_place_or_added_never_swapped(office):
+async def test_addresses_and_contacts_are_edited_in_place_or_added_never_swapped(office: Office) -> None:
     made = await office.supplier(**{
         "primary-contact": {"email": "a@b.test", "name-given": "Ann", "name-family": "Bo"},
         "supplier-addresses": [{"street1": "1 Way", "country": {"code": "NL"}}],
@@ -81,7 +87,7 @@ async def test_addresses_and_contacts_are_edited_in_place_or_added_never_swapped
     await office.put(path, {"supplier-addresses": [{"id": 3, "city": "Delft"}]}, 400)
 
 
-async def test_remit_to_addresses_and_sites_have_paths_of_their_own(office):
+async def test_remit_to_addresses_and_sites_have_paths_of_their_own(office: Office) -> None:
     made = await office.supplier()
     path = f"suppliers/{made['id']}/addresses"
     remit = await office.post(path, {"remit-to-code": "R1", "street1": "Bank St", "country": "NL"})
@@ -94,7 +100,7 @@ async def test_remit_to_addresses_and_sites_have_paths_of_their_own(office):
     assert (await office.get(f"suppliers/{made['id']}"))["supplier-sites"][0]["id"] == site["id"]
 
 
-async def test_whether_a_childs_edit_moves_the_supplier_is_a_switch(office):
+async def test_whether_a_childs_edit_moves_the_supplier_is_a_switch(office: Office) -> None:
     made = await office.supplier(**{"primary-contact": {"email": "a@b.test"}})
     path = f"suppliers/{made['id']}"
     office.later(10)
@@ -107,7 +113,7 @@ async def test_whether_a_childs_edit_moves_the_supplier_is_a_switch(office):
     assert still["primary-contact"]["email"] == "e@f.test"
 
 
-async def test_only_declared_api_editable_custom_fields_are_kept(office):
+async def test_only_declared_api_editable_custom_fields_are_kept(office: Office) -> None:
     office.settings.custom_fields = {"suppliers": {"erp-source-id": True, "rating": False}}
     office.settings.flat_custom_fields = {"suppliers": {"old-code": True}}
     made = await office.supplier(
@@ -119,7 +125,7 @@ async def test_only_declared_api_editable_custom_fields_are_kept(office):
     assert edited["custom-fields"] == {"erp-source-id": "E:1", "rating": 4}
 
 
-async def test_people_create_and_edit_suppliers_on_screen(office):
+async def test_people_create_and_edit_suppliers_on_screen(office: Office) -> None:
     made = await office.act("create_supplier", name="Ann's", number="A-1", **{"invoice-matching-level": "none"})
     office.later(10)
     edited = await office.act("edit_supplier", key={"number": "A-1"}, name="Ann & Co", by="jane.doe")

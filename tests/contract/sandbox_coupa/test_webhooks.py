@@ -6,9 +6,12 @@ import contextlib
 import hashlib
 import hmac
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+
+from .conftest import Office
 
 
 class Receiver:
@@ -24,7 +27,7 @@ class Receiver:
 
 
 @pytest.fixture
-async def receiver(office):
+async def receiver(office: Office) -> AsyncIterator[Receiver]:
     one = Receiver()
     office.sandbox.webhooks.client = httpx.AsyncClient(transport=httpx.MockTransport(one))
     await office.act("register_webhook", url="http://127.0.0.1:9/hooks", secret="shh")
@@ -46,7 +49,7 @@ def signature(request: httpx.Request, secret: bytes = b"shh") -> bytes:
     return hmac.new(secret, signed, hashlib.sha256).digest()
 
 
-async def test_a_change_is_told_with_a_signature_over_time_and_body(office, receiver):
+async def test_a_change_is_told_with_a_signature_over_time_and_body(office: Office, receiver: Receiver) -> None:
     made = await office.supplier()
     await office.put(f"suppliers/{made['id']}", {"website": "x.test"})
     await settled()
@@ -62,7 +65,7 @@ async def test_a_change_is_told_with_a_signature_over_time_and_body(office, rece
     assert receiver.got[0].headers["X-Coupa-Timestamp"] == str(int(office.seconds))
 
 
-async def test_orders_invoices_and_payments_are_told_of(office, receiver):
+async def test_orders_invoices_and_payments_are_told_of(office: Office, receiver: Receiver) -> None:
     await office.supplier()
     order = await office.issued_order()
     invoice = await office.submitted_invoice()
@@ -77,7 +80,7 @@ async def test_orders_invoices_and_payments_are_told_of(office, receiver):
     assert order["id"] in {json.loads(r.content)["object"]["id"] for r in receiver.got}
 
 
-async def test_notices_can_be_dropped_doubled_delayed_and_reordered(office, receiver):
+async def test_notices_can_be_dropped_doubled_delayed_and_reordered(office: Office, receiver: Receiver) -> None:
     await office.act("drop_notices", event="supplier", count=1)
     await office.supplier("V-1")
     await office.supplier("V-2")
@@ -99,7 +102,7 @@ async def test_notices_can_be_dropped_doubled_delayed_and_reordered(office, rece
     assert len(receiver.got) == 4
 
 
-async def test_a_refused_notice_is_tried_five_times_with_growing_pauses(office, receiver):
+async def test_a_refused_notice_is_tried_five_times_with_growing_pauses(office: Office, receiver: Receiver) -> None:
     receiver.statuses = [500] * 5
     await office.supplier()
     await settled()
@@ -108,7 +111,7 @@ async def test_a_refused_notice_is_tried_five_times_with_growing_pauses(office, 
     assert (await office.act("webhook_log"))[0]["statuses"] == [500] * 5
 
 
-async def test_bad_signatures_oversize_bodies_and_other_encodings_on_demand(office, receiver):
+async def test_bad_signatures_oversize_bodies_and_other_encodings_on_demand(office: Office, receiver: Receiver) -> None:
     office.settings.webhook_bad_signature = 1.0
     await office.supplier("V-1")
     await settled()
@@ -130,7 +133,7 @@ async def test_bad_signatures_oversize_bodies_and_other_encodings_on_demand(offi
     )
 
 
-async def test_plain_http_is_for_loopback_only_and_only_while_allowed(office):
+async def test_plain_http_is_for_loopback_only_and_only_while_allowed(office: Office) -> None:
     with pytest.raises(ValueError, match="must be https"):
         await office.act("register_webhook", url="http://erp.test/hooks", secret="s")
     office.settings.webhook_allow_http = False

@@ -1,6 +1,6 @@
 """A Procore sandbox in-process, on a clock that stands still until a test moves it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ class Vendor:
         return await self.get(f"/rest/v1.0/purchase_order_contracts/{entity['id']}", project_id=self.project(number))
 
 
-Start = Callable[..., Any]
+Start = Callable[..., Awaitable[Vendor]]
 
 
 @pytest.fixture
@@ -119,5 +119,4 @@ async def start() -> AsyncIterator[Start]:
 
 @pytest.fixture
 async def procore(start: Start) -> Vendor:
-    vendor: Vendor = await start()
-    return vendor
+    return await start()

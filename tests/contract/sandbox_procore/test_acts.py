@@ -2,11 +2,14 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
+from .conftest import Start, Vendor
 
-async def test_a_project_is_set_up_in_one_act(procore):
+
+async def test_a_project_is_set_up_in_one_act(procore: Vendor) -> None:
     vendor = await procore.act("create_vendor", name="Zuid Hout", origin_id="EXO:S:9")
     project = await procore.act(
         "create_project",
@@ -32,12 +35,12 @@ async def test_a_project_is_set_up_in_one_act(procore):
     assert [row["id"] for row in listed] == [order["id"]]
 
 
-async def test_an_act_takes_a_list_of_items(procore):
+async def test_an_act_takes_a_list_of_items(procore: Vendor) -> None:
     made = await procore.act("create_vendor", city="Breda", items=[{"name": "One"}, {"name": "Two", "city": "Delft"}])
     assert [(row["name"], row["city"]) for row in made] == [("One", "Breda"), ("Two", "Delft")]
 
 
-async def test_people_obey_the_same_locks(procore):
+async def test_people_obey_the_same_locks(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "10", status="Approved")
     with pytest.raises(ValueError, match="cannot be deleted"):
         await procore.act("delete_purchase_order", id=order["id"])
@@ -62,12 +65,14 @@ async def test_people_obey_the_same_locks(procore):
         ("deactivate_cost_code", {"project_number": "P-100", "cost_code": "99-999"}, "no cost code 99-999"),
     ],
 )
-async def test_an_act_about_nothing_says_what_is_missing(procore, act, data, message):
+async def test_an_act_about_nothing_says_what_is_missing(
+    procore: Vendor, act: str, data: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         await procore.act(act, **data)
 
 
-async def test_people_edit_direct_costs_that_are_not_synced(procore):
+async def test_people_edit_direct_costs_that_are_not_synced(procore: Vendor) -> None:
     cost = await procore.act(
         "create_direct_cost",
         project_number="P-100",
@@ -81,7 +86,7 @@ async def test_people_edit_direct_costs_that_are_not_synced(procore):
     assert (await procore.act("delete_direct_cost", id=cost["id"]))["deleted_at"] is not None
 
 
-async def test_the_dump_is_plain_json_and_keeps_the_deleted(procore):
+async def test_the_dump_is_plain_json_and_keeps_the_deleted(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "10")
     await procore.act("delete_purchase_order", id=order["id"])
     store = json.loads(json.dumps(procore.sandbox.dump()))
@@ -92,7 +97,7 @@ async def test_the_dump_is_plain_json_and_keeps_the_deleted(procore):
     assert (line["amount"], line["deleted_at"]) == ("10.0", contract["deleted_at"])
 
 
-async def test_equal_seeds_give_equal_worlds(start):
+async def test_equal_seeds_give_equal_worlds(start: Start) -> None:
     first, second = await start(seed=7), await start(seed=7)
     for procore in (first, second):
         await procore.order("EXO:1", "10", status="Approved")
@@ -100,13 +105,13 @@ async def test_equal_seeds_give_equal_worlds(start):
     assert first.headers == second.headers
 
 
-async def test_keyed_reads_stay_quick_among_ten_thousand_documents(procore):
+async def test_keyed_reads_stay_quick_among_ten_thousand_documents(procore: Vendor) -> None:
     vendor, project = await procore.vendor(), procore.project()
     lines = [{"flat_code": "03-100.M", "amount": 1}]
     shared = {"project_number": "P-100", "direct_cost_type": "invoice", "vendor_id": vendor, "lines": lines}
     await procore.act("create_direct_cost", **shared, items=[{"invoice_number": f"F-{n}"} for n in range(10_000)])
     await procore.sync([{"origin_id": f"EXO:{n}"} for n in range(1000)])
-    reads = [
+    reads: list[tuple[str, dict[str, Any]]] = [
         (f"/rest/v1.1/projects/{project}/direct_costs", {"filters[invoice_number]": "F-7777"}),
         ("/rest/v1.0/purchase_order_contracts", {"project_id": project, "filters[origin_id]": "EXO:777"}),
     ]

@@ -1,18 +1,22 @@
 """Cost codes, budget codes, the project directory, and what rolls up into the budget."""
 
+from typing import Any
+
 import pytest
 
+from .conftest import Start, Vendor
 
-def wbs_path(procore, number="P-100"):
+
+def wbs_path(procore: Vendor, number: str = "P-100") -> str:
     return f"/rest/v1.0/projects/{procore.project(number)}/work_breakdown_structure"
 
 
-async def budget(procore, flat_code="03-100.M"):
+async def budget(procore: Vendor, flat_code: str = "03-100.M") -> Any:
     rows = await procore.act("budget", project_number="P-100")
     return next((row for row in rows if row["wbs_code"]["flat_code"] == flat_code), None)
 
 
-async def test_cost_codes_are_read_per_project_only(procore):
+async def test_cost_codes_are_read_per_project_only(procore: Vendor) -> None:
     codes = await procore.get("/rest/v1.0/cost_codes", project_id=procore.project())
     assert "03-100" in [code["full_code"] for code in codes]
     response = await procore.call("GET", f"/rest/v1.0/projects/{procore.project()}/cost_codes")
@@ -20,7 +24,7 @@ async def test_cost_codes_are_read_per_project_only(procore):
     assert (await procore.call("GET", "/rest/v1.0/cost_codes")).status_code == 400
 
 
-async def test_cost_codes_sync_with_the_project_in_the_query(procore):
+async def test_cost_codes_sync_with_the_project_in_the_query(procore: Vendor) -> None:
     body = {"updates": [{"origin_id": "C1", "code": "900", "name": "Extras"}, {"code": "901"}]}
     params = {"project_id": procore.project()}
     result = (await procore.call("PATCH", "/rest/v1.0/cost_codes/sync", params=params, json=body)).json()
@@ -30,13 +34,13 @@ async def test_cost_codes_sync_with_the_project_in_the_query(procore):
     assert len(found) == 1
 
 
-async def test_there_are_seven_cost_types(procore):
+async def test_there_are_seven_cost_types(procore: Vendor) -> None:
     types = await procore.get("/rest/v1.0/line_item_types", company_id=procore.company)
     assert [row["code"] for row in types] == ["L", "E", "M", "S", "OC", "SVC", "O"]
     assert {row["base_type"] for row in types} >= {"labor", "equipment", "materials", "commitment", "other"}
 
 
-async def test_creating_an_existing_budget_code_only_changes_its_description(procore):
+async def test_creating_an_existing_budget_code_only_changes_its_description(procore: Vendor) -> None:
     segments = {segment["type"]: segment["id"] for segment in await procore.get(f"{wbs_path(procore)}/segments")}
     codes = await procore.get(f"{wbs_path(procore)}/segments/{segments['cost_code']}/segment_items")
     types = await procore.get(f"{wbs_path(procore)}/segments/{segments['line_item_type']}/segment_items")
@@ -65,7 +69,7 @@ async def test_creating_an_existing_budget_code_only_changes_its_description(pro
     assert (result.status_code, len(result.json()["entities"]), len(result.json()["errors"])) == (201, 1, 1)
 
 
-async def test_the_pattern_of_budget_codes_differs_by_project(procore):
+async def test_the_pattern_of_budget_codes_differs_by_project(procore: Vendor) -> None:
     await procore.act("create_wbs_code", project_number="P-200", cost_code="03-100", cost_type="M", sub_job="N")
     codes = await procore.get(f"{wbs_path(procore, 'P-200')}/wbs_codes", query="N.")
     assert codes[0]["flat_code"] == "N.03-100.M"
@@ -73,7 +77,7 @@ async def test_the_pattern_of_budget_codes_differs_by_project(procore):
     assert [segment["type"] for segment in pattern["segments"]] == ["sub_job", "cost_code", "line_item_type"]
 
 
-async def test_a_deactivated_cost_code_takes_no_new_lines(procore):
+async def test_a_deactivated_cost_code_takes_no_new_lines(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "10")
     wbs = await procore.wbs()
     await procore.act("deactivate_cost_code", project_number="P-100", cost_code="03-100")
@@ -85,7 +89,7 @@ async def test_a_deactivated_cost_code_takes_no_new_lines(procore):
     assert kept["errors"] == []
 
 
-async def test_a_deleted_cost_code_takes_its_budget_codes_along(procore):
+async def test_a_deleted_cost_code_takes_its_budget_codes_along(procore: Vendor) -> None:
     order = await procore.order("EXO:1")
     wbs = await procore.wbs()
     await procore.act("delete_cost_code", project_number="P-100", cost_code="03-100")
@@ -93,7 +97,7 @@ async def test_a_deleted_cost_code_takes_its_budget_codes_along(procore):
     assert result["errors"][0]["errors"] == {"wbs_code": ["must belong to the project"]}
 
 
-async def test_a_first_use_adds_a_budget_line_of_zero_except_in_older_projects(procore):
+async def test_a_first_use_adds_a_budget_line_of_zero_except_in_older_projects(procore: Vendor) -> None:
     assert await budget(procore) is None
     order = await procore.order("EXO:1", "10")
     lines = await procore.get("/rest/v1.1/budget_line_items", project_id=procore.project())
@@ -116,14 +120,16 @@ async def test_a_first_use_adds_a_budget_line_of_zero_except_in_older_projects(p
         ("Closed", "0.0", "0.0", "0.0"),
     ],
 )
-async def test_the_status_of_an_order_decides_its_budget_column(procore, status, committed, pending, projected):
+async def test_the_status_of_an_order_decides_its_budget_column(
+    procore: Vendor, status: str, committed: str, pending: str, projected: str
+) -> None:
     await procore.order("EXO:1", "100", status=status)
     row = await budget(procore)
     columns = ("committed_costs", "pending_cost_changes", "projected_costs")
     assert tuple(row[name] for name in columns) == (committed, pending, projected)
 
 
-async def test_invoices_roll_up_and_a_subcontractor_invoice_projects_twice(start):
+async def test_invoices_roll_up_and_a_subcontractor_invoice_projects_twice(start: Start) -> None:
     procore = await start(subcontractor_invoice_enabled=True)
     order = await procore.order("EXO:1", "100", status="Approved")
     cost = {
@@ -146,7 +152,7 @@ async def test_invoices_roll_up_and_a_subcontractor_invoice_projects_twice(start
     assert (await budget(procore))["projected_costs"] == "100.0"
 
 
-async def test_the_rolled_up_budget_is_read_through_a_budget_view(procore):
+async def test_the_rolled_up_budget_is_read_through_a_budget_view(procore: Vendor) -> None:
     await procore.order("EXO:1", "100", status="Approved")
     params = {"project_id": procore.project()}
     view = (await procore.get("/rest/v1.0/budget_views", **params))[0]
@@ -154,7 +160,7 @@ async def test_the_rolled_up_budget_is_read_through_a_budget_view(procore):
     assert [(row["cost_code"]["full_code"], row["committed_costs"]) for row in rows] == [("03-100", "100.0")]
 
 
-async def test_budget_sync_is_a_post_that_answers_with_a_plain_array(procore):
+async def test_budget_sync_is_a_post_that_answers_with_a_plain_array(procore: Vendor) -> None:
     item = {"wbs_code_id": await procore.wbs(), "original_budget_amount": 5000, "origin_id": "B1"}
     body = {"project_id": procore.project(), "budget_line_items": [item]}
     response = await procore.call("POST", "/rest/v1.0/budget_line_items/sync", json=body)
@@ -164,7 +170,7 @@ async def test_budget_sync_is_a_post_that_answers_with_a_plain_array(procore):
     assert (locked.status_code, "locked" in locked.json()["message"]) == (422, True)
 
 
-async def test_vendors_come_in_views_and_projects_have_their_own_directory(procore):
+async def test_vendors_come_in_views_and_projects_have_their_own_directory(procore: Vendor) -> None:
     compact = await procore.get("/rest/v1.0/vendors", company_id=procore.company, view="compact", sort="-name")
     assert [set(row) for row in compact] == [{"id", "name"}] * 3
     assert [row["name"] for row in compact] == ["Noord Staal BV", "Delta Concrete NV", "Acme Formwork BV"]
@@ -175,7 +181,7 @@ async def test_vendors_come_in_views_and_projects_have_their_own_directory(proco
     assert [row["name"] for row in await procore.get(path)] == ["Delta Concrete NV"]
 
 
-async def test_units_taxes_and_currencies(procore):
+async def test_units_taxes_and_currencies(procore: Vendor) -> None:
     units = await procore.get(f"/rest/v1.0/companies/{procore.company}/uoms")
     assert "ea" in [unit["name"] for unit in units]
     taxes = await procore.get("/rest/v1.0/tax_codes", company_id=procore.company, per_page=1000)

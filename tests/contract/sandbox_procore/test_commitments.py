@@ -1,20 +1,25 @@
 """Commitments: states and locks, the schedule of values, and who may be its vendor."""
 
+from typing import Any
+
+import httpx
 import pytest
+
+from .conftest import Start, Vendor
 
 PATH = "/rest/v1.0/purchase_order_contracts"
 
 
-async def patch(procore, order, **values):
+async def patch(procore: Vendor, order: dict[str, Any], **values: Any) -> httpx.Response:
     body = {"project_id": procore.project(), "purchase_order_contract": values}
     return await procore.call("PATCH", f"{PATH}/{order['id']}", json=body)
 
 
-async def delete(procore, path):
+async def delete(procore: Vendor, path: str) -> httpx.Response:
     return await procore.call("DELETE", path, params={"project_id": procore.project()})
 
 
-async def test_the_vendor_must_be_in_the_project_directory(procore):
+async def test_the_vendor_must_be_in_the_project_directory(procore: Vendor) -> None:
     outsider = await procore.vendor("Noord Staal BV")
     header = {"origin_id": "EXO:1", "vendor_id": outsider}
     result = await procore.sync([header])
@@ -30,13 +35,13 @@ async def test_the_vendor_must_be_in_the_project_directory(procore):
     }
 
 
-async def test_a_status_outside_the_list_is_refused(procore):
+async def test_a_status_outside_the_list_is_refused(procore: Vendor) -> None:
     order = await procore.order("EXO:1")
     response = await patch(procore, order, status="Partially received")
     assert (response.status_code, response.json()) == (422, {"errors": {"status": ["is not included in the list"]}})
 
 
-async def test_approved_freezes_vendor_lines_and_deletion_until_it_is_draft_again(procore):
+async def test_approved_freezes_vendor_lines_and_deletion_until_it_is_draft_again(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     line = order["line_items"][0]["id"]
     other = await procore.vendor("Delta Concrete NV")
@@ -53,14 +58,14 @@ async def test_approved_freezes_vendor_lines_and_deletion_until_it_is_draft_agai
     assert (await delete(procore, f"{PATH}/{order['id']}")).status_code == 200
 
 
-async def test_the_lock_on_approved_is_a_switch(start):
+async def test_the_lock_on_approved_is_a_switch(start: Start) -> None:
     procore = await start(approved_locks=False)
     order = await procore.order("EXO:1", "100", status="Approved")
     line = order["line_items"][0]["id"]
     assert (await procore.sync_lines(order["id"], [{"id": line, "amount": "200"}]))["errors"] == []
 
 
-async def test_the_accounting_method_is_frozen_by_the_first_line(procore):
+async def test_the_accounting_method_is_frozen_by_the_first_line(procore: Vendor) -> None:
     order = await procore.order("EXO:1")
     assert order["accounting_method"] == "amount"
     assert (await patch(procore, order, accounting_method="unit")).status_code == 200
@@ -69,7 +74,7 @@ async def test_the_accounting_method_is_frozen_by_the_first_line(procore):
     assert refused.json()["errors"] == {"accounting_method": ["cannot be changed once line items exist"]}
 
 
-async def test_a_unit_line_is_calculated_and_a_manual_one_keeps_its_amount(procore):
+async def test_a_unit_line_is_calculated_and_a_manual_one_keeps_its_amount(procore: Vendor) -> None:
     order = (await procore.sync([{"origin_id": "EXO:1", "accounting_method": "unit"}]))["entities"][0]
     base = {"wbs_code_id": await procore.wbs(), "quantity": "3", "unit_cost": "0.3333", "uom": "ea"}
     result = await procore.sync_lines(
@@ -86,7 +91,7 @@ async def test_a_unit_line_is_calculated_and_a_manual_one_keeps_its_amount(proco
     assert order["grand_total"] == "1.99"
 
 
-async def test_an_amount_contract_drops_or_refuses_quantities(start):
+async def test_an_amount_contract_drops_or_refuses_quantities(start: Start) -> None:
     procore = await start()
     order = await procore.order("EXO:1")
     line = {"wbs_code_id": await procore.wbs(), "quantity": "2", "unit_cost": "5", "amount": "10", "uom": "ea"}
@@ -106,20 +111,20 @@ async def test_an_amount_contract_drops_or_refuses_quantities(start):
         ({"amount": "a lot"}, "amount"),
     ],
 )
-async def test_bad_lines_are_refused_by_field(procore, line, field):
+async def test_bad_lines_are_refused_by_field(procore: Vendor, line: dict[str, Any], field: str) -> None:
     order = (await procore.sync([{"origin_id": "EXO:1", "accounting_method": "unit"}]))["entities"][0]
     if field in ("uom", "tax_code", "amount"):
         line = {"wbs_code_id": await procore.wbs(), **line}
     assert list((await procore.sync_lines(order["id"], [line]))["errors"][0]["errors"]) == [field]
 
 
-async def test_a_budget_code_of_another_project_is_refused(procore):
+async def test_a_budget_code_of_another_project_is_refused(procore: Vendor) -> None:
     order = await procore.order("EXO:1")
     result = await procore.sync_lines(order["id"], [{"wbs_code_id": await procore.wbs(number="P-200"), "amount": "1"}])
     assert result["errors"][0]["errors"] == {"wbs_code": ["must belong to the project"]}
 
 
-async def test_a_line_may_name_cost_code_and_cost_type_instead(procore):
+async def test_a_line_may_name_cost_code_and_cost_type_instead(procore: Vendor) -> None:
     order = await procore.order("EXO:1")
     project = procore.project()
     codes = await procore.get("/rest/v1.0/cost_codes", project_id=project)
@@ -135,7 +140,7 @@ async def test_a_line_may_name_cost_code_and_cost_type_instead(procore):
     assert unlinked["errors"][0]["errors"] == {"wbs_code": ["does not exist for this cost code and cost type"]}
 
 
-async def test_lines_have_no_origin_id_filter_but_sync_finds_them(procore):
+async def test_lines_have_no_origin_id_filter_but_sync_finds_them(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "10", "20")
     path = f"{PATH}/{order['id']}/line_items"
     listed = await procore.get(path, project_id=procore.project(), **{"filters[origin_id]": "EXO:1:0"})
@@ -145,7 +150,7 @@ async def test_lines_have_no_origin_id_filter_but_sync_finds_them(procore):
     assert line["holder"] == {"id": order["id"], "holder_type": "PurchaseOrderContract"}
 
 
-async def test_extended_lists_embed_the_lines(procore):
+async def test_extended_lists_embed_the_lines(procore: Vendor) -> None:
     await procore.order("EXO:1", "10", "20")
     compact = await procore.get(PATH, project_id=procore.project())
     extended = await procore.get(PATH, project_id=procore.project(), view="extended")
@@ -153,7 +158,7 @@ async def test_extended_lists_embed_the_lines(procore):
     assert [line["amount"] for line in extended[0]["line_items"]] == ["10.0", "20.0"]
 
 
-async def test_configurable_required_fields_count_only_when_asked(procore):
+async def test_configurable_required_fields_count_only_when_asked(procore: Vendor) -> None:
     required = {"purchase_order_contract": ["delivery_date"]}
     await procore.act("edit_project", project_number="P-100", required_fields=required)
     body = {"project_id": procore.project(), "purchase_order_contract": {"title": "Undated"}}
@@ -162,7 +167,7 @@ async def test_configurable_required_fields_count_only_when_asked(procore):
     assert (await procore.call("POST", PATH, json=body)).status_code == 201
 
 
-async def test_duplicate_numbers_are_taken_unless_the_switch_says_so(procore):
+async def test_duplicate_numbers_are_taken_unless_the_switch_says_so(procore: Vendor) -> None:
     await procore.sync([{"origin_id": "EXO:1", "number": "26001"}])
     assert (await procore.sync([{"origin_id": "EXO:2", "number": "26001"}], "P-200"))["errors"] == []
     procore.sandbox.settings.refuse_duplicate_number = True
@@ -170,14 +175,14 @@ async def test_duplicate_numbers_are_taken_unless_the_switch_says_so(procore):
     assert result["errors"][0]["errors"] == {"number": ["has already been taken"]}
 
 
-async def test_a_workflow_owns_the_status(procore):
+async def test_a_workflow_owns_the_status(procore: Vendor) -> None:
     await procore.act("edit_project", project_number="P-100", workflow_on_commitments=True)
     await procore.sync([{"origin_id": "EXO:1"}])
     result = await procore.sync([{"origin_id": "EXO:1", "status": "Approved"}])
     assert result["errors"][0]["errors"] == {"status": ["is controlled by a workflow"]}
 
 
-async def test_currency_counts_only_with_multicurrency(procore):
+async def test_currency_counts_only_with_multicurrency(procore: Vendor) -> None:
     body = {"project_id": procore.project(), "purchase_order_contract": {"currency_iso_code": "USD"}}
     plain = (await procore.call("POST", PATH, json=body)).json()
     assert plain["currency_configuration"]["currency_iso_code"] == "EUR"
@@ -186,7 +191,7 @@ async def test_currency_counts_only_with_multicurrency(procore):
     assert multi["currency_configuration"]["currency_iso_code"] == "USD"
 
 
-async def test_payments_reduce_what_is_outstanding(procore):
+async def test_payments_reduce_what_is_outstanding(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "200", status="Approved")
     body = {
         "project_id": procore.project(),
@@ -199,7 +204,7 @@ async def test_payments_reduce_what_is_outstanding(procore):
     assert order["remaining_balance_outstanding"] == "150.0"
 
 
-async def test_work_orders_have_their_own_statuses(procore):
+async def test_work_orders_have_their_own_statuses(procore: Vendor) -> None:
     body = {
         "project_id": procore.project(),
         "updates": [{"origin_id": "W1", "status": "Complete"}, {"status": "Closed"}],

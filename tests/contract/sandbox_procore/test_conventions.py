@@ -4,15 +4,17 @@ import re
 
 import pytest
 
+from .conftest import Start, Vendor
+
 PATH = "/rest/v1.0/purchase_order_contracts"
 
 
-async def test_ids_exceed_32_bits_in_one_company_and_not_in_another(procore):
+async def test_ids_exceed_32_bits_in_one_company_and_not_in_another(procore: Vendor) -> None:
     assert procore.company > 2**32
     assert min(row["id"] for row in procore.sandbox.dump()["companies"]) < 2**31
 
 
-async def test_project_id_is_taken_from_the_body_or_the_query(procore):
+async def test_project_id_is_taken_from_the_body_or_the_query(procore: Vendor) -> None:
     body = {"purchase_order_contract": {"title": "In the query"}}
     by_query = await procore.call("POST", PATH, params={"project_id": procore.project()}, json=body)
     by_body = await procore.call("POST", PATH, json={"project_id": procore.project(), **body})
@@ -20,7 +22,7 @@ async def test_project_id_is_taken_from_the_body_or_the_query(procore):
     assert (await procore.call("POST", PATH, json=body)).status_code == 400
 
 
-async def test_money_is_a_decimal_string_and_stamps_are_utc(procore):
+async def test_money_is_a_decimal_string_and_stamps_are_utc(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "1000", "12.5")
     assert order["grand_total"] == "1012.5"
     assert order["line_items"][0]["amount"] == "1000.0"
@@ -28,27 +30,29 @@ async def test_money_is_a_decimal_string_and_stamps_are_utc(procore):
     assert isinstance(order["id"], int)
 
 
-async def test_an_empty_purchase_order_is_a_draft_with_a_number_of_its_own(procore):
+async def test_an_empty_purchase_order_is_a_draft_with_a_number_of_its_own(procore: Vendor) -> None:
     body = {"project_id": procore.project(), "purchase_order_contract": {"no_such_field": 1}}
     order = (await procore.call("POST", PATH, json=body)).json()
     assert (order["status"], order["number"], order["grand_total"]) == ("Draft", "PO-P-100-001", "0.0")
 
 
-async def test_unknown_keys_may_be_switched_to_an_error(start):
+async def test_unknown_keys_may_be_switched_to_an_error(start: Start) -> None:
     procore = await start(unknown_keys="reject")
     body = {"project_id": procore.project(), "purchase_order_contract": {"no_such_field": 1}}
     assert (await procore.call("POST", PATH, json=body)).status_code == 406
 
 
-async def test_pages_are_told_by_link_headers_with_absolute_addresses(procore):
+async def test_pages_are_told_by_link_headers_with_absolute_addresses(procore: Vendor) -> None:
     await procore.sync([{"origin_id": f"EXO:{n}"} for n in range(5)])
     params = {"project_id": procore.project(), "per_page": 2, "page": 2}
     response = await procore.call("GET", PATH, params=params)
     assert len(response.json()) == 2
     assert (response.headers["total"], response.headers["per-page"]) == ("5", "2")
-    links = dict(
-        reversed(re.fullmatch(r'<(.*)>; rel="(\w+)"', part).groups()) for part in response.headers["link"].split(", ")
-    )
+    links: dict[str, str] = {}
+    for part in response.headers["link"].split(", "):
+        match = re.fullmatch(r'<(.*)>; rel="(\w+)"', part)
+        assert match is not None, part
+        links[match[2]] = match[1]
     assert list(links) == ["first", "prev", "next", "last"]
     assert links["next"].startswith("http://procore.test/rest/v1.0/purchase_order_contracts?")
     last = await procore.call("GET", links["last"])
@@ -56,7 +60,7 @@ async def test_pages_are_told_by_link_headers_with_absolute_addresses(procore):
     assert 'rel="next"' not in last.headers["link"]
 
 
-async def test_page_sizes_differ_by_endpoint(procore):
+async def test_page_sizes_differ_by_endpoint(procore: Vendor) -> None:
     await procore.sync([{"origin_id": f"EXO:{n}"} for n in range(130)])
     assert len(await procore.get(PATH, project_id=procore.project())) == 100
     assert len(await procore.get(PATH, project_id=procore.project(), per_page=2000)) == 130
@@ -75,7 +79,7 @@ async def test_page_sizes_differ_by_endpoint(procore):
         'filters[origin_id]=["EXO:1","EXO:2"]',
     ],
 )
-async def test_array_filters_are_read_in_every_spelling(procore, query):
+async def test_array_filters_are_read_in_every_spelling(procore: Vendor, query: str) -> None:
     await procore.sync([{"origin_id": f"EXO:{n}"} for n in range(4)])
     response = await procore.call("GET", f"{PATH}?project_id={procore.project()}&{query}")
     assert [row["origin_id"] for row in response.json()] == ["EXO:1", "EXO:2"]
@@ -89,7 +93,7 @@ async def test_array_filters_are_read_in_every_spelling(procore, query):
         "2026-06-09T13:00:00+02:00...2026-06-09T14:00:00+02:00",
     ],
 )
-async def test_ranges_take_quotes_and_offsets(start, bounds):
+async def test_ranges_take_quotes_and_offsets(start: Start, bounds: str) -> None:
     procore = await start(token_life_s=100_000)
     await procore.sync([{"origin_id": "before"}])
     procore.clock.advance(3600)
@@ -100,13 +104,13 @@ async def test_ranges_take_quotes_and_offsets(start, bounds):
     assert [row["origin_id"] for row in rows] == ["within"]
 
 
-async def test_an_unsupported_filter_is_ignored(procore):
+async def test_an_unsupported_filter_is_ignored(procore: Vendor) -> None:
     await procore.sync([{"origin_id": "EXO:1"}])
     rows = await procore.get(PATH, project_id=procore.project(), **{"filters[colour]": "red"})
     assert len(rows) == 1
 
 
-async def test_deleted_records_are_listed_only_on_demand(procore):
+async def test_deleted_records_are_listed_only_on_demand(procore: Vendor) -> None:
     order = await procore.order("EXO:1")
     params = {"project_id": procore.project()}
     response = await procore.call("DELETE", f"{PATH}/{order['id']}", params=params)
@@ -117,14 +121,14 @@ async def test_deleted_records_are_listed_only_on_demand(procore):
     assert gone[0]["deleted_at"] is not None
 
 
-async def test_a_delete_may_answer_with_an_empty_body_as_documented(start):
+async def test_a_delete_may_answer_with_an_empty_body_as_documented(start: Start) -> None:
     procore = await start(empty_delete_body=True)
     order = await procore.order("EXO:1")
     response = await procore.call("DELETE", f"{PATH}/{order['id']}", params={"project_id": procore.project()})
     assert (response.status_code, response.content) == (200, b"")
 
 
-async def test_error_bodies_have_the_shape_of_their_endpoint(procore):
+async def test_error_bodies_have_the_shape_of_their_endpoint(procore: Vendor) -> None:
     project = procore.project()
     financial = await procore.call("GET", f"{PATH}/1", params={"project_id": project})
     assert financial.json()["code"] == 404
@@ -149,7 +153,7 @@ async def test_error_bodies_have_the_shape_of_their_endpoint(procore):
 
 
 @pytest.mark.parametrize("shape", ["a", "b", "c", "e", "f", "list", "text"])
-async def test_any_v1_endpoint_can_be_made_to_answer_in_any_shape(start, shape):
+async def test_any_v1_endpoint_can_be_made_to_answer_in_any_shape(start: Start, shape: str) -> None:
     procore = await start(error_shape=shape)
     body = {"direct_cost": {"direct_cost_type": "invoice", "invoice_number": "F-1"}}
     response = await procore.call("POST", f"/rest/v1.1/projects/{procore.project()}/direct_costs", json=body)
@@ -158,7 +162,7 @@ async def test_any_v1_endpoint_can_be_made_to_answer_in_any_shape(start, shape):
     assert "vendor" in response.text
 
 
-async def test_v2_reads_what_v1_wrote(procore):
+async def test_v2_reads_what_v1_wrote(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     base = f"/rest/v2.0/companies/{procore.company}/projects/{procore.project()}/commitment_contracts"
     listed = (await procore.get(base, **{"filters[type][]": "PurchaseOrderContract"}))["data"]

@@ -1,21 +1,25 @@
 """Direct costs: inline and separate lines, the origin_id lock, one write at a time."""
 
 import asyncio
+from typing import Any
 
+import httpx
 import pytest
 
 from connector.sandbox.core.clock import SandboxClock
 
+from .conftest import Start, Vendor
 
-def v11(procore):
+
+def v11(procore: Vendor) -> str:
     return f"/rest/v1.1/projects/{procore.project()}/direct_costs"
 
 
-def v10(procore):
+def v10(procore: Vendor) -> str:
     return f"/rest/v1.0/projects/{procore.project()}/direct_costs"
 
 
-async def header(procore, number="F-1", **values):
+async def header(procore: Vendor, number: str = "F-1", **values: Any) -> dict[str, Any]:
     return {
         "direct_cost_type": "invoice",
         "vendor_id": await procore.vendor(),
@@ -26,7 +30,7 @@ async def header(procore, number="F-1", **values):
     }
 
 
-async def test_v11_takes_lines_inline(procore):
+async def test_v11_takes_lines_inline(procore: Vendor) -> None:
     wbs = await procore.wbs()
     lines = [
         {"ref": "1", "wbs_code_id": wbs, "quantity": 10, "unit_cost": 12.5, "uom": "ea", "origin_id": "L1"},
@@ -43,19 +47,19 @@ async def test_v11_takes_lines_inline(procore):
     assert "ref" not in stored["line_items"][0]
 
 
-async def test_more_than_a_hundred_inline_lines_are_refused(procore):
+async def test_more_than_a_hundred_inline_lines_are_refused(procore: Vendor) -> None:
     line = {"wbs_code_id": await procore.wbs(), "manual_amount": 1}
     body = {"direct_cost": await header(procore, line_items=[line] * 101)}
     assert (await procore.call("POST", v11(procore), json=body)).status_code == 422
 
 
-async def test_a_bad_line_leaves_no_header_behind(procore):
+async def test_a_bad_line_leaves_no_header_behind(procore: Vendor) -> None:
     body = {"direct_cost": await header(procore, line_items=[{"wbs_code_id": 1, "manual_amount": 1}])}
     assert (await procore.call("POST", v11(procore), json=body)).status_code == 422
     assert await procore.get(v11(procore)) == []
 
 
-async def test_v10_syncs_headers_and_then_lines_of_many_direct_costs(procore):
+async def test_v10_syncs_headers_and_then_lines_of_many_direct_costs(procore: Vendor) -> None:
     items = [await header(procore, f"F-{n}", origin_id=f"EXO:PI:{n}") for n in range(3)]
     created = (await procore.call("PATCH", f"{v10(procore)}/sync", json={"updates": items})).json()
     assert created["errors"] == []
@@ -78,7 +82,7 @@ async def test_v10_syncs_headers_and_then_lines_of_many_direct_costs(procore):
     assert len(await procore.get(f"{v10(procore)}/line_items")) == 3
 
 
-async def test_an_invoice_needs_a_vendor_and_a_number_unique_per_vendor(procore):
+async def test_an_invoice_needs_a_vendor_and_a_number_unique_per_vendor(procore: Vendor) -> None:
     sync = f"{v10(procore)}/sync"
     nobody = {"origin_id": "EXO:1", "direct_cost_type": "invoice", "invoice_number": "F-1"}
     result = (await procore.call("PATCH", sync, json={"updates": [nobody]})).json()
@@ -92,7 +96,7 @@ async def test_an_invoice_needs_a_vendor_and_a_number_unique_per_vendor(procore)
     assert (await procore.call("PATCH", sync, json={"updates": [expense]})).json()["errors"] == []
 
 
-async def test_a_deleted_invoice_frees_its_number(procore):
+async def test_a_deleted_invoice_frees_its_number(procore: Vendor) -> None:
     body = {"direct_cost": await header(procore)}
     cost = (await procore.call("POST", v11(procore), json=body)).json()
     assert (await procore.call("POST", v11(procore), json=body)).status_code == 422
@@ -100,7 +104,7 @@ async def test_a_deleted_invoice_frees_its_number(procore):
     assert (await procore.call("POST", v11(procore), json=body)).status_code == 201
 
 
-async def test_the_type_is_create_only_and_subcontractor_invoice_must_be_enabled(procore):
+async def test_the_type_is_create_only_and_subcontractor_invoice_must_be_enabled(procore: Vendor) -> None:
     body = {"direct_cost": await header(procore, direct_cost_type="subcontractor_invoice")}
     refused = await procore.call("POST", v11(procore), json=body)
     assert refused.json() == {"errors": {"direct_cost_type": ["is not included in the list"]}}
@@ -111,7 +115,7 @@ async def test_the_type_is_create_only_and_subcontractor_invoice_must_be_enabled
     assert refused.json() == {"errors": {"direct_cost_type": ["cannot be changed"]}}
 
 
-async def test_found_by_origin_id_and_by_invoice_number(procore):
+async def test_found_by_origin_id_and_by_invoice_number(procore: Vendor) -> None:
     for n in range(3):
         body = {"direct_cost": await header(procore, f"F,{n}", origin_id=f"EXO:{n}")}
         await procore.call("POST", v11(procore), json=body)
@@ -121,7 +125,7 @@ async def test_found_by_origin_id_and_by_invoice_number(procore):
     assert len(by_origin) == 1
 
 
-async def test_an_origin_id_locks_people_and_others_out_but_not_its_owners_sync(procore):
+async def test_an_origin_id_locks_people_and_others_out_but_not_its_owners_sync(procore: Vendor) -> None:
     body = {"direct_cost": await header(procore, origin_id="EXO:1")}
     cost = (await procore.call("POST", v11(procore), json=body)).json()
     with pytest.raises(ValueError, match="locked"):
@@ -136,7 +140,7 @@ async def test_an_origin_id_locks_people_and_others_out_but_not_its_owners_sync(
     assert mine.json()["entities"][0]["status"] == "draft"
 
 
-async def test_patch_outside_sync_on_a_locked_direct_cost_is_a_switch(procore):
+async def test_patch_outside_sync_on_a_locked_direct_cost_is_a_switch(procore: Vendor) -> None:
     body = {"direct_cost": await header(procore, origin_id="EXO:1")}
     cost = (await procore.call("POST", v11(procore), json=body)).json()
     change = {"direct_cost": {"status": "draft"}}
@@ -145,14 +149,14 @@ async def test_patch_outside_sync_on_a_locked_direct_cost_is_a_switch(procore):
     assert (await procore.call("PATCH", f"{v11(procore)}/{cost['id']}", json=change)).status_code == 200
 
 
-async def test_v11_patch_does_not_take_the_invoice_number(procore):
+async def test_v11_patch_does_not_take_the_invoice_number(procore: Vendor) -> None:
     cost = (await procore.call("POST", v11(procore), json={"direct_cost": await header(procore)})).json()
     change = {"direct_cost": {"invoice_number": "F-2"}}
     changed = await procore.call("PATCH", f"{v11(procore)}/{cost['id']}", json=change)
     assert changed.json()["invoice_number"] == "F-1"
 
 
-async def test_overlapping_writes_to_one_direct_cost_get_409(start):
+async def test_overlapping_writes_to_one_direct_cost_get_409(start: Start) -> None:
     procore = await start(clock=SandboxClock(), direct_cost_write_s=0.05)
     costs = []
     for n in range(2):
@@ -160,7 +164,7 @@ async def test_overlapping_writes_to_one_direct_cost_get_409(start):
         costs.append(created.json()["id"])
     line = {"line_item": {"wbs_code_id": await procore.wbs(), "amount": 1}}
 
-    async def add(cost):
+    async def add(cost: int) -> httpx.Response:
         return await procore.call("POST", f"{v10(procore)}/{cost}/line_items", json=line)
 
     same = await asyncio.gather(add(costs[0]), add(costs[0]))
@@ -171,7 +175,7 @@ async def test_overlapping_writes_to_one_direct_cost_get_409(start):
     assert [response.status_code for response in apart] == [201, 201]
 
 
-async def test_two_requests_that_create_one_direct_cost_overlap_too(start):
+async def test_two_requests_that_create_one_direct_cost_overlap_too(start: Start) -> None:
     procore = await start(clock=SandboxClock(), direct_cost_write_s=0.05)
     item = {"updates": [await header(procore, origin_id="EXO:1")]}
     answers = await asyncio.gather(*(procore.call("PATCH", f"{v10(procore)}/sync", json=item) for _ in range(2)))
@@ -179,7 +183,7 @@ async def test_two_requests_that_create_one_direct_cost_overlap_too(start):
     assert len(await procore.get(v10(procore))) == 1
 
 
-async def test_negative_amounts_are_a_switch(procore):
+async def test_negative_amounts_are_a_switch(procore: Vendor) -> None:
     line = {"wbs_code_id": await procore.wbs(), "manual_amount": -40}
     body = {"direct_cost": await header(procore, "CN-1", line_items=[line])}
     accepted = await procore.call("POST", v11(procore), json=body)

@@ -1,11 +1,16 @@
 """Requisitions: periods, one commitment, amounts of this period, overbilling, locks."""
 
+from typing import Any
+
+import httpx
 import pytest
+
+from .conftest import Start, Vendor
 
 PATH = "/rest/v1.1/requisitions"
 
 
-async def create(procore, order, *amounts, **values):
+async def create(procore: Vendor, order: dict[str, Any], *amounts: str, **values: Any) -> httpx.Response:
     lines = [line["id"] for line in order["line_items"]]
     items = [
         {"item_type": "contract_item", "line_item_id": line, "work_completed_this_period": amount}
@@ -19,18 +24,18 @@ async def create(procore, order, *amounts, **values):
     return await procore.call("POST", PATH, params={"view": "extended"}, json=body)
 
 
-async def patch(procore, requisition, **values):
+async def patch(procore: Vendor, requisition: dict[str, Any], **values: Any) -> httpx.Response:
     body = {"project_id": procore.project(), "requisition": values}
     return await procore.call("PATCH", f"{PATH}/{requisition['id']}", json=body)
 
 
-async def close_periods(procore):
+async def close_periods(procore: Vendor) -> None:
     path = f"/rest/v1.0/projects/{procore.project()}/billing_periods"
     for period in await procore.get(path, **{"filters[status]": "open"}):
         await procore.act("close_billing_period", period_id=period["id"])
 
 
-async def test_items_are_made_one_per_line_and_amounts_are_of_this_period(procore):
+async def test_items_are_made_one_per_line_and_amounts_are_of_this_period(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", "50", status="Approved")
     first = (await create(procore, order, "60", invoice_number="F-1", origin_id="R1")).json()
     assert [item["work_completed_this_period"] for item in first["items"]] == ["60.0", "0.0"]
@@ -43,7 +48,7 @@ async def test_items_are_made_one_per_line_and_amounts_are_of_this_period(procor
     assert second["percent_complete"] == "100.0"
 
 
-async def test_it_is_found_by_origin_id_and_by_commitment(procore):
+async def test_it_is_found_by_origin_id_and_by_commitment(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     made = (await create(procore, order, "60", origin_id="R1")).json()
     for name, value in (("origin_id", "R1"), ("commitment_id", order["id"])):
@@ -53,7 +58,7 @@ async def test_it_is_found_by_origin_id_and_by_commitment(procore):
     assert (again.status_code, again.json()) == (422, {"errors": [{"origin_id": "has already been taken"}]})
 
 
-async def test_without_an_open_period_only_an_admin_with_a_period_id_may_bill(procore):
+async def test_without_an_open_period_only_an_admin_with_a_period_id_may_bill(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     await close_periods(procore)
     refused = await create(procore, order, "10")
@@ -67,7 +72,7 @@ async def test_without_an_open_period_only_an_admin_with_a_period_id_may_bill(pr
     assert (await create(procore, order, "10", period_id=closed)).status_code == 201
 
 
-async def test_a_period_is_created_with_all_its_dates(procore):
+async def test_a_period_is_created_with_all_its_dates(procore: Vendor) -> None:
     path = f"/rest/v1.0/projects/{procore.project()}/billing_periods"
     period = {"start_date": "2026-07-01", "end_date": "2026-07-31", "status": "open"}
     refused = await procore.call("POST", path, json={"billing_period": period})
@@ -76,14 +81,14 @@ async def test_a_period_is_created_with_all_its_dates(procore):
     assert (await procore.call("POST", path, json={"billing_period": period})).status_code == 201
 
 
-async def test_a_draft_commitment_cannot_be_billed(procore):
+async def test_a_draft_commitment_cannot_be_billed(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100")
     assert (await create(procore, order, "10")).status_code == 422
     procore.sandbox.settings.requisition_needs_approved_commitment = False
     assert (await create(procore, order, "10")).status_code == 201
 
 
-async def test_billing_beyond_the_line_is_refused_unless_allowed(procore):
+async def test_billing_beyond_the_line_is_refused_unless_allowed(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     await create(procore, order, "60")
     over = await create(procore, order, "40.01")
@@ -93,14 +98,14 @@ async def test_billing_beyond_the_line_is_refused_unless_allowed(procore):
     assert (await create(procore, order, "40.01")).status_code == 201
 
 
-async def test_a_line_of_another_commitment_cannot_be_billed(procore):
+async def test_a_line_of_another_commitment_cannot_be_billed(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     other = await procore.order("EXO:2", "100", status="Approved")
     order["line_items"] = other["line_items"]
     assert (await create(procore, order, "10")).status_code == 422
 
 
-async def test_amounts_change_in_bulk_and_status_by_patch(procore):
+async def test_amounts_change_in_bulk_and_status_by_patch(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", "50", status="Approved")
     made = (await create(procore, order, "60", origin_id="R1")).json()
     items = [
@@ -118,7 +123,7 @@ async def test_amounts_change_in_bulk_and_status_by_patch(procore):
     assert order["total_requisitions_amount"] == "10.0"
 
 
-async def test_non_admins_edit_only_the_latest_draft(procore):
+async def test_non_admins_edit_only_the_latest_draft(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     first, second = [(await create(procore, order, "10")).json() for _ in range(2)]
     procore.sandbox.settings.invoicing_admin = False
@@ -126,7 +131,7 @@ async def test_non_admins_edit_only_the_latest_draft(procore):
     assert (await patch(procore, second, billing_date="2026-06-30")).status_code == 200
 
 
-async def test_a_billed_line_and_a_billed_commitment_cannot_be_deleted(procore):
+async def test_a_billed_line_and_a_billed_commitment_cannot_be_deleted(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", "50", status="Approved")
     await create(procore, order, "60")
     await procore.sync([{"origin_id": "EXO:1", "status": "Draft"}])
@@ -137,14 +142,14 @@ async def test_a_billed_line_and_a_billed_commitment_cannot_be_deleted(procore):
     assert (await procore.call("DELETE", base, params=params)).status_code == 422
 
 
-async def test_people_cannot_edit_a_requisition_with_an_origin_id(procore):
+async def test_people_cannot_edit_a_requisition_with_an_origin_id(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     made = (await create(procore, order, "60", origin_id="R1")).json()
     with pytest.raises(ValueError, match="locked"):
         await procore.act("edit_requisition", id=made["id"], status="approved")
 
 
-async def test_v10_has_g702_and_takes_no_items(procore):
+async def test_v10_has_g702_and_takes_no_items(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     body = {"project_id": procore.project(), "commitment_id": order["id"], "requisition": {"status": "draft"}}
     made = (await procore.call("POST", "/rest/v1.0/requisitions", json=body)).json()
@@ -152,7 +157,7 @@ async def test_v10_has_g702_and_takes_no_items(procore):
     assert "summary" not in made
 
 
-async def test_a_unit_contract_may_be_billed_by_quantity(procore):
+async def test_a_unit_contract_may_be_billed_by_quantity(procore: Vendor) -> None:
     order = (await procore.sync([{"origin_id": "EXO:1", "accounting_method": "unit"}]))["entities"][0]
     line = {"wbs_code_id": await procore.wbs(), "quantity": "10", "unit_cost": "12.5", "uom": "ea"}
     await procore.sync_lines(order["id"], [line])
@@ -167,13 +172,13 @@ async def test_a_unit_contract_may_be_billed_by_quantity(procore):
     assert made["items"][0]["work_completed_this_period"] == "50.0"
 
 
-async def test_a_company_with_automatic_numbers_replaces_the_invoice_number(start):
+async def test_a_company_with_automatic_numbers_replaces_the_invoice_number(start: Start) -> None:
     procore = await start(requisition_automatic_numbers=True)
     order = await procore.order("EXO:1", "100", status="Approved")
     assert (await create(procore, order, "10", invoice_number="F-77")).json()["invoice_number"] == "1"
 
 
-async def test_the_default_page_is_thirty(procore):
+async def test_the_default_page_is_thirty(procore: Vendor) -> None:
     order = await procore.order("EXO:1", "100", status="Approved")
     for _ in range(31):
         await create(procore, order, "1")

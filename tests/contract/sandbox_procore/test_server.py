@@ -5,13 +5,15 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 
 
 @pytest.fixture
-async def server():
+async def server() -> AsyncIterator[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "connector.console.main", "sandbox", "procore", "--seed", "1", "--set", "spike_limit=null"),
@@ -19,6 +21,7 @@ async def server():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
+        assert process.stdout is not None
         yield json.loads(await asyncio.wait_for(process.stdout.readline(), 120))
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -26,7 +29,7 @@ async def server():
         await process.wait()
 
 
-async def test_a_lost_answer_was_committed_and_is_found_by_origin_id(server):
+async def test_a_lost_answer_was_committed_and_is_found_by_origin_id(server: dict[str, Any]) -> None:
     credentials = server["credentials"]
     assert credentials["login_url"] != credentials["api_url"]
     body = {"grant_type": "client_credentials"} | {n: credentials[n] for n in ("client_id", "client_secret")}

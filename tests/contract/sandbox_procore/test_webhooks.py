@@ -3,11 +3,15 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import httpx
 import pytest
 
 from connector.sandbox.core.clock import SandboxClock
+
+from .conftest import Start, Vendor
 
 QUICK = {
     "webhook_timeout_s": 0.05,
@@ -21,12 +25,12 @@ HOOKS = "/rest/v1.0/webhooks/hooks"
 class Receiver:
     """Answers each notice with the next of `answers` (a status, or seconds to hang), then with 200."""
 
-    def __init__(self):
-        self.answers = []
-        self.requests = []
+    def __init__(self) -> None:
+        self.answers: list[int | float] = []
+        self.requests: list[httpx.Request] = []
         self.arrived = asyncio.Event()
 
-    async def __call__(self, request):
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         self.arrived.set()
         answer = self.answers.pop(0) if self.answers else 200
@@ -36,10 +40,10 @@ class Receiver:
         return httpx.Response(answer)
 
     @property
-    def bodies(self):
+    def bodies(self) -> list[dict[str, Any]]:
         return [json.loads(request.content) for request in self.requests]
 
-    async def until(self, count):
+    async def until(self, count: int) -> None:
         async with asyncio.timeout(5):
             while len(self.requests) < count:
                 self.arrived.clear()
@@ -47,19 +51,19 @@ class Receiver:
 
 
 @pytest.fixture
-async def receiver():
+async def receiver() -> Receiver:
     return Receiver()
 
 
 @pytest.fixture
-async def listening(start, receiver):
+async def listening(start: Start, receiver: Receiver) -> AsyncIterator[Start]:
     """Starts a sandbox on the real clock whose notices reach the receiver."""
-    tasks = []
+    tasks: list[tuple[asyncio.Task[None], httpx.AsyncClient]] = []
 
-    async def begin(**settings):
+    async def begin(**settings: Any) -> Vendor:
         procore = await start(clock=SandboxClock(), **{**QUICK, **settings})
         procore.sandbox.webhooks.client = httpx.AsyncClient(transport=httpx.MockTransport(receiver))
-        tasks.append((asyncio.create_task(procore.sandbox.run()), procore.sandbox.webhooks.client))
+        tasks.append((asyncio.ensure_future(procore.sandbox.run()), procore.sandbox.webhooks.client))
         return procore
 
     yield begin
@@ -70,7 +74,12 @@ async def listening(start, receiver):
         await client.aclose()
 
 
-async def hook(procore, version="v2", project=None, events=(("Purchase Order Contracts", "update"),)):
+async def hook(
+    procore: Vendor,
+    version: str = "v2",
+    project: int | None = None,
+    events: Sequence[tuple[str, str]] = (("Purchase Order Contracts", "update"),),
+) -> Any:
     scope = {"project_id": project} if project else {"company_id": procore.company}
     attributes = {
         "api_version": version,
@@ -88,7 +97,7 @@ async def hook(procore, version="v2", project=None, events=(("Purchase Order Con
     return created.json()
 
 
-async def deliveries_of(procore, made, status, count):
+async def deliveries_of(procore: Vendor, made: dict[str, Any], status: str, count: int) -> Any:
     """The deliveries in this state, once there are `count` of them."""
     path = f"{HOOKS}/{made['id']}/deliveries"
     async with asyncio.timeout(5):
@@ -98,7 +107,7 @@ async def deliveries_of(procore, made, status, count):
 
 
 @pytest.mark.parametrize("version", ["v2", "v3", "v4"])
-async def test_each_payload_version_carries_ids_only(listening, receiver, version):
+async def test_each_payload_version_carries_ids_only(listening: Start, receiver: Receiver, version: str) -> None:
     procore = await listening()
     await hook(procore, version, events=[("Purchase Order Contract Line Items", "create")])
     order = await procore.order("EXO:1", "10")
@@ -120,7 +129,7 @@ async def test_each_payload_version_carries_ids_only(listening, receiver, versio
     assert "amount" not in body
 
 
-async def test_people_have_no_application_in_the_metadata(listening, receiver):
+async def test_people_have_no_application_in_the_metadata(listening: Start, receiver: Receiver) -> None:
     procore = await listening()
     await hook(procore)
     order = await procore.act("create_purchase_order", project_number="P-100", title="By hand")
@@ -129,7 +138,7 @@ async def test_people_have_no_application_in_the_metadata(listening, receiver):
     assert receiver.bodies[0]["metadata"]["source_application_id"] is None
 
 
-async def test_a_project_hook_hears_only_its_project(listening, receiver):
+async def test_a_project_hook_hears_only_its_project(listening: Start, receiver: Receiver) -> None:
     procore = await listening()
     await hook(procore, project=procore.project("P-200"))
     await procore.order("EXO:1", status="Approved")
@@ -139,7 +148,7 @@ async def test_a_project_hook_hears_only_its_project(listening, receiver):
     assert {body["project_id"] for body in receiver.bodies} == {procore.project("P-200")}
 
 
-async def test_unknown_resources_events_and_namespaces_are_refused(listening):
+async def test_unknown_resources_events_and_namespaces_are_refused(listening: Start) -> None:
     procore = await listening()
     made = await hook(procore, events=[])
     path = f"{HOOKS}/{made['id']}/triggers"
@@ -155,7 +164,7 @@ async def test_unknown_resources_events_and_namespaces_are_refused(listening):
     assert "HTTPS" in refused.text
 
 
-async def test_bulk_triggers_answer_207_where_some_are_refused(listening):
+async def test_bulk_triggers_answer_207_where_some_are_refused(listening: Start) -> None:
     procore = await listening()
     made = await hook(procore, events=[])
     good = {"resource_name": "Direct Costs", "event_type": "create"}
@@ -164,7 +173,7 @@ async def test_bulk_triggers_answer_207_where_some_are_refused(listening):
     assert (response.status_code, len(response.json()["entities"]), len(response.json()["errors"])) == (207, 1, 1)
 
 
-async def test_a_failed_or_slow_notice_is_sent_again_before_the_next_one(listening, receiver):
+async def test_a_failed_or_slow_notice_is_sent_again_before_the_next_one(listening: Start, receiver: Receiver) -> None:
     procore = await listening()
     made = await hook(procore, events=[("Purchase Order Contracts", "create")])
     receiver.answers = [500, 1.0]
@@ -177,7 +186,9 @@ async def test_a_failed_or_slow_notice_is_sent_again_before_the_next_one(listeni
     assert [row["attempts"] for row in deliveries] == [3, 1]
 
 
-async def test_after_the_retry_period_the_queue_is_discarded_and_the_hook_recovers(listening, receiver):
+async def test_after_the_retry_period_the_queue_is_discarded_and_the_hook_recovers(
+    listening: Start, receiver: Receiver
+) -> None:
     procore = await listening()
     made = await hook(procore, events=[("Purchase Order Contracts", "create")])
     receiver.answers = [500] * 30
@@ -189,7 +200,7 @@ async def test_after_the_retry_period_the_queue_is_discarded_and_the_hook_recove
     await receiver.until(seen + 1)
 
 
-async def test_notices_get_lost_doubled_and_held_back_on_demand(listening, receiver):
+async def test_notices_get_lost_doubled_and_held_back_on_demand(listening: Start, receiver: Receiver) -> None:
     procore = await listening(webhook_duplicate=1.0)
     await hook(procore, events=[("Purchase Order Contracts", "create"), ("Purchase Order Contracts", "update")])
     await procore.act("drop_webhooks", resource_name="Purchase Order Contracts", event_type="create", count=1)
@@ -204,7 +215,7 @@ async def test_notices_get_lost_doubled_and_held_back_on_demand(listening, recei
     assert len(receiver.requests) == 4
 
 
-async def test_notices_change_places_on_demand(listening, receiver):
+async def test_notices_change_places_on_demand(listening: Start, receiver: Receiver) -> None:
     procore = await listening(webhook_reorder=1.0)
     await hook(procore, events=[("Purchase Order Contracts", "create")])
     await procore.sync([{"origin_id": f"EXO:{n}"} for n in range(4)])
@@ -213,7 +224,7 @@ async def test_notices_change_places_on_demand(listening, receiver):
     assert ids != sorted(ids)
 
 
-async def test_a_v2_hook_is_unwrapped_and_enveloped(listening, receiver):
+async def test_a_v2_hook_is_unwrapped_and_enveloped(listening: Start, receiver: Receiver) -> None:
     procore = await listening()
     base = f"/rest/v2.0/companies/{procore.company}/projects/{procore.project()}/webhooks/hooks"
     body = {"payload_version": "v4.0", "namespace": "ml-connector", "destination_url": "http://127.0.0.1:1/"}

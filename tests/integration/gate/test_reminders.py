@@ -92,6 +92,8 @@ async def office(database: AsyncEngine, database_url: str) -> AsyncIterator[Offi
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hooks"
     known = exact_connection("http://127.0.0.1:1", 1, name=f"exact-{next(_numbers)}")
 
+    office: Office
+
     async def connections(_: ConnectionId) -> Connection:
         return replace(known, paused=office.paused)
 

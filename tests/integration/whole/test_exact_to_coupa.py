@@ -113,7 +113,7 @@ async def test_texts_over_coupas_limits_are_cut_and_keys_over_them_are_blocked(c
         assert [reason["code"] for reason in row["reasons"]] == ["key-too-long"]
 
 
-ANSWERS = {
+ANSWERS: dict[str, dict[str, Any]] = {
     "HTML": {"action": "respond", "status": 200, "body": "<html>busy</html>", "content_type": "text/html"},
     "truncated JSON": {"action": "truncate"},
     "a wrong type": {"action": "respond", "status": 200, "body": '{"d":"no"}', "content_type": "application/json"},

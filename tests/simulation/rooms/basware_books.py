@@ -85,12 +85,13 @@ class BaswareBooks:
     def _rows(self, *, good: bool = False) -> list[Json]:
         """Now and then a credit note, now and then an account that Exact does not have."""
         sign = -1 if self._dice.random() < 0.1 else 1
-        rows = [self._row(*self._dice.choice(USUAL), sign) for _ in range(self._dice.randint(1, 3))]
+        rows = [self._row(self._dice.choice(USUAL), sign) for _ in range(self._dice.randint(1, 3))]
         if not good and self._dice.random() < 0.4:
-            rows.append(self._row(MISSING_ACCOUNT, None, None, sign))
+            rows.append(self._row((MISSING_ACCOUNT, None, None), sign))
         return rows
 
-    def _row(self, account: str, center: str | None, unit: str | None, sign: int) -> Json:
+    def _row(self, booking: tuple[str, str | None, str | None], sign: int) -> Json:
+        account, center, unit = booking
         code, rate = self._dice.choice(RATES)
         net = sign * Decimal(self._dice.randint(500, 250000)) / 100
         tax = (net * rate / 100).quantize(CENT, ROUND_HALF_UP)

@@ -23,7 +23,7 @@ BASWARE_URL, BLOB = "http://basware.test", "blob"
 class BaswareExactWorld(RoomsWorld):
     system, target_system = "basware", "exact"
     entities = (Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)
-    documents = ("invoice",)
+    document_kinds = ("invoice",)
     edits: Mapping[str, int] = {
         "transfer-again": 9,
         "recode": 3,
@@ -38,9 +38,14 @@ class BaswareExactWorld(RoomsWorld):
         "source-committed-late": 30,
     }
     """Of what is told to Basware."""
+    books: BaswareBooks
 
     def _open_sandboxes(self, clock: SandboxClock, seed: int) -> None:
-        switches = {"attachments_visible": "always", "async_delay_s": 0.5, "token_ttl_s": int(A_LONG_TIME_S)}
+        switches: dict[str, Any] = {
+            "attachments_visible": "always",
+            "async_delay_s": 0.5,
+            "token_ttl_s": int(A_LONG_TIME_S),
+        }
         sandbox = basware.create(clock=clock, seed=seed, **switches)
         self._basware = self.open_vendor(sandbox)
         self._basware.prefix = "source-"

@@ -27,8 +27,9 @@ class ExactCoupaWorld(RoomsWorld):
     system, target_system = "exact", "coupa"
     entities = (Entity.REFERENCE, Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)
     options: Mapping[str, Any] = {"create_suppliers": True}
-    documents = ("purchase-order", "invoice")
+    document_kinds = ("purchase-order", "invoice")
     edits: Mapping[str, int] = {"edit": 6, "cancelled": 2, "deleted": 2, "rename": 1, "refused": 1}
+    books: CoupaBooks
 
     def _open_sandboxes(self, clock: SandboxClock, seed: int) -> None:
         self._exact = self.open_vendor(exact.create(clock=clock, seed=seed, **OF_EXACT))

@@ -18,9 +18,10 @@ PROCORE_URL = "http://procore.test"
 class ExactProcoreWorld(RoomsWorld):
     system, target_system = "exact", "procore"
     entities = (Entity.REFERENCE, Entity.SUPPLIER, Entity.PURCHASE_ORDER, Entity.INVOICE)
-    documents = ("purchase-order", "invoice", "billed")
+    document_kinds = ("purchase-order", "invoice", "billed")
     edits: Mapping[str, int] = {"edit": 6, "cancelled": 2, "deleted": 2, "refused": 2}
     faults: Mapping[str, int] = {"mapping-gap": 12}
+    books: ProcoreBooks
 
     def _open_sandboxes(self, clock: SandboxClock, seed: int) -> None:
         self._exact = self.open_vendor(exact.create(clock=clock, seed=seed, **OF_EXACT))

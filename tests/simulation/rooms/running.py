@@ -74,10 +74,10 @@ def draw_rooms(seed: int) -> Schedule:
     """At least 3 documents (beside the suppliers), 2 edits and 3 faults."""
     dice, world = random.Random(f"rooms {seed}"), world_of(seed)
     documents = [
-        Act(dice.uniform(0, 30), "enter", {"name": f"d{n}", "entity": dice.choice(world.documents)})
+        Act(dice.uniform(0, 30), "enter", {"name": f"d{n}", "entity": dice.choice(world.document_kinds)})
         for n in range(dice.randint(3, 5))
     ]
-    documents[0].detail["entity"] = world.documents[0]
+    documents[0].detail["entity"] = world.document_kinds[0]
     edits = [_edit(dice, documents, world.edits) for _ in range(dice.randint(2, 4))]
     faults = [_fault(dice, documents, world.faults) for _ in range(dice.randint(3, 6))]
     acts = sorted([*documents, *edits, *faults], key=lambda act: act.at_s)

@@ -66,7 +66,7 @@ class Books(Protocol):
 
 
 class RoomsWorld(World):
-    documents: Sequence[str]
+    document_kinds: Sequence[str]
     """Entities that people enter; the first schedule's document is always the first of these."""
     edits: Mapping[str, int]
     """What people do to documents, with its weight."""
@@ -251,7 +251,8 @@ def _connection(id: ConnectionId, system: str, settings: dict[str, Any]) -> Conn
     quick = {"minute_s": 1, "catch_up_s": CATCH_UP_S, "vendors_s": CATCH_UP_S, **timing}
     fields = room(system).Settings.model_fields
     given = settings | {name: value for name, value in quick.items() if name in fields}
-    return Connection(id, system, room(system).Settings.model_validate(given), **timing)
+    validated = room(system).Settings.model_validate(given)
+    return Connection(id, system, validated, call_deadline_s=CALL_DEADLINE_S, processing_s=PROCESSING_S)
 
 
 async def exact_token(vendor: Vendor, app: Mapping[str, Any], url: str = "http://exact.test") -> str:

@@ -10,7 +10,17 @@ from connector.adapters.gate.lane import Lane
 from connector.adapters.gate.pump import Pump
 from connector.adapters.memory.gate import MemoryBell, MemoryQuotaStore
 from connector.domain.identity import ConnectionId, TrafficClass
-from connector.domain.ports.quota import Lesson, QuotaRules, Reading, Settlement, Window, WindowReading, bell_key
+from connector.domain.ports.quota import (
+    Answer,
+    Ask,
+    Lesson,
+    QuotaRules,
+    Reading,
+    Settlement,
+    Window,
+    WindowReading,
+    bell_key,
+)
 from tests.virtual import VirtualClock, run_virtually
 
 CONNECTION = ConnectionId("acme", "vendor")
@@ -37,8 +47,8 @@ class HastyClock(VirtualClock):
 class SlowStore(MemoryQuotaStore):
     """Answers as late as a database on the same machine."""
 
-    async def ask(self, *args: object) -> object:  # type: ignore[override]
-        answer = await super().ask(*args)  # type: ignore[arg-type]
+    async def ask(self, connection: ConnectionId, rules: QuotaRules, ask: Ask) -> Answer:
+        answer = await super().ask(connection, rules, ask)
         await asyncio.sleep(0.002)
         return answer
 

@@ -21,7 +21,7 @@ SECURED = {
 def secured(monkeypatch: pytest.MonkeyPatch) -> KafkaSettings:
     for name, value in SECURED.items():
         monkeypatch.setenv(name, value)
-    return KafkaSettings()  # type: ignore[call-arg]
+    return KafkaSettings()
 
 
 def test_every_client_logs_in_as_the_environment_says_and_the_password_never_prints(secured: KafkaSettings) -> None:
