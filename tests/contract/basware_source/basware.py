@@ -84,6 +84,13 @@ class Sandbox:
         )
         return str(made["invoiceId"])
 
+    def respond(self, invoice_id: str) -> None:
+        """As somebody who booked it."""
+        headers = {"authorization": f"Bearer {self.token()}", "x-bw-request-id": str(uuid.uuid4())}
+        body = {"externalCode": str(uuid.uuid4()), "success": True, "responseMessage": "Booked.", "paymentBlock": False}
+        path = f"{self.base_url}/v1/accountingDocuments/{invoice_id}/transferResponses"
+        httpx.post(path, json=body, headers=headers).raise_for_status()
+
     def create_order(self, number: str, **given: Any) -> str:
         coding = [{"accountCode": "4000", "costCenterCode": "CC1", "splitPercent": 100}]
         line = {"quantity": "10", "netPrice": "12.5", "taxPercent": "21", "taxCode": "V21", "codingRows": coding}

@@ -96,6 +96,21 @@ async def test_notices_that_basware_gave_up_delivering_are_read_all_the_same(qui
     assert pages[-1].cursor is not None
 
 
+async def test_an_invoice_taken_back_after_its_transfer_is_found_without_its_notice_and_taken_once(quiet: Room) -> None:
+    source = quiet.source()
+    removed, returned, kept = (quiet.sandbox.create_invoice(f"T-{n}") for n in range(3))
+    for key in (removed, returned, kept):
+        await source.acknowledge(Entity.INVOICE, await quiet.read(source, Entity.INVOICE, key), TrafficClass.LIVE)
+        quiet.sandbox.respond(key)
+    await until(lambda: quiet.sandbox.invoice(kept)["processingStatus"] == "Transferred")
+    assert listed(await quiet.sweep(source, "taken-back"), Entity.INVOICE) == []
+    quiet.sandbox.act("cancel_invoice", invoiceId=removed)
+    quiet.sandbox.act("return_invoice", invoiceId=returned)
+    assert listed(await quiet.sweep(source, "taken-back"), Entity.INVOICE) == [removed, returned]
+    assert listed(await quiet.sweep(source, "taken-back"), Entity.INVOICE) == []
+    assert listed(await quiet.sweep(quiet.source(), "taken-back"), Entity.INVOICE) == [removed, returned]
+
+
 async def test_an_invoice_we_took_and_never_answered_is_found_and_read_again(quiet: Room) -> None:
     source = quiet.source(stuck_after_s=0.2)
     key = quiet.sandbox.create_invoice("S-1")

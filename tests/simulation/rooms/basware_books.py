@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -48,14 +48,11 @@ class Invoice:
 
 
 class BaswareBooks:
-    def __init__(
-        self, basware: Screens, exact: Screens, dice: random.Random, of: str, lost_notices: Sequence[bytes]
-    ) -> None:
+    def __init__(self, basware: Screens, exact: Screens, dice: random.Random, of: str) -> None:
         first, second = exact.credentials["divisions"]
         divisions = {FIRST: first, SECOND: second}
         self.company = Company(port(basware), port(exact), Book(), dice, divisions, today=START.date())
         self._of = of
-        self._lost_notices = lost_notices
         self._dice = dice
         self._invoices: dict[str, Invoice] = {}
         """By the name the schedule gives them."""
@@ -214,8 +211,7 @@ class BaswareBooks:
         found = [*self._suppliers(exact, rows), *self._doubles(exact)]
         for invoice in self._invoices.values():
             shown = next(row for row in basware["accountingDocuments"] if row["invoiceId"] == invoice.id)
-            unheard = any(invoice.id.encode() in notice for notice in self._lost_notices)
-            judged = _Judged(invoice, shown, self._entries(exact, invoice), exact, self._bad(shown, invoice), unheard)
+            judged = _Judged(invoice, shown, self._entries(exact, invoice), exact, self._bad(shown, invoice))
             row = by_id.get(invoice.id)
             for finding in judged.findings(None if row is None else row.state, words(row), self._of == FIRST):
                 found.append(Finding(finding.kind, f"invoice {invoice.number} ({words(row)}): {finding.message}"))
@@ -262,8 +258,6 @@ class _Judged:
     exact: Store
     bad: frozenset[str]
     """Why it cannot be booked now."""
-    unheard: bool = False
-    """A notice of it was lost."""
 
     def findings(self, state: State | None, said: str, rejects: bool) -> Iterator[Finding]:
         if len(self.entries) > 1:
@@ -334,7 +328,6 @@ class _Judged:
             yield Finding(DISAGREEING, f"another reason than {sorted(self.bad)}")
 
     def _withdrawn(self, state: State | None, said: str) -> Iterator[Finding]:
-        """Before it was booked: nothing is. After that: a person is asked, if Basware's one notice came; no listing
-        shows it."""
-        if self.entries and state not in (State.BLOCKED, State.REJECTED) and not self.unheard:
+        """Before it was booked: nothing is. After that: a person is asked."""
+        if self.entries and state not in (State.BLOCKED, State.REJECTED):
             yield Finding(DISAGREEING, f"withdrawn, booked as {self.entries[0]['EntryNumber']}, and nobody is told")

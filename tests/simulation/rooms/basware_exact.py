@@ -55,7 +55,7 @@ class BaswareExactWorld(RoomsWorld):
         self.nth_flow = 0 if self.schedule.rejects else 1
         of = FIRST if self.schedule.rejects else SECOND
         screens = self.screens(sandbox), self.screens(self._exact.sandbox)
-        self.books = BaswareBooks(*screens, self.dice("books"), of, self.lost_notices)
+        self.books = BaswareBooks(*screens, self.dice("books"), of)
 
     async def _tokens(self) -> dict[ConnectionId, str]:
         given = self._given

@@ -84,7 +84,6 @@ class RoomsWorld(World):
         self.index, self.blobs = MemoryEntryIndex(), MemoryBlobs()
         self.transfers = MemoryTransfers(self.now, self.answers.answered)
         self.notice_faults = []
-        self.lost_notices: list[bytes] = []
         self.gate = OpenGate({})
         self.vendors: dict[str, Vendor] = {}
         self._open_sandboxes(SandboxClock(_time, asyncio.sleep), self.schedule.seed)
@@ -229,7 +228,6 @@ class RoomsWorld(World):
         if fault is not None:
             self.covered[fault] += 1
         if fault == "notice-lost":
-            self.lost_notices.append(body)
             return 200
         if fault == "notice-delayed":
             await asyncio.sleep(4.0)

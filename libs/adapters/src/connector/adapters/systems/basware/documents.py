@@ -24,6 +24,8 @@ INVOICES, ORDERS, VENDORS = "accountingDocuments", "exportedPurchaseOrders", "ve
 OFFERED, EXPORTABLE = "WaitingForTransfer", "WaitingForExport"
 IN_TRANSFER = frozenset((OFFERED, "TransferInProgress", "Transferred", "TransferFailed", "Paid"))
 """The states an invoice passes while it is ours to book. In any other, accounts payable has taken it back."""
+TAKEN_BACK = ("WaitingToBeRemoved", "WaitingToBeReturned")
+"""What an invoice that was transferred passes when accounts payable takes it back."""
 IMAGE_CATEGORY = "ORIGINALIMAGE"
 ACCOUNT_FIELDS = ("supplierBankIBAN", "supplierBankBBAN")
 """Where an invoice names the account to pay; the first that is filled counts."""

@@ -19,9 +19,12 @@ from . import webhook
 from .client import BaswareClient, Row
 from .documents import (
     EXPORTABLE,
+    INVOICE_PAGE,
+    INVOICES,
     OFFERED,
     ORDERS,
     RESOURCES,
+    TAKEN_BACK,
     VENDOR_PAGE,
     VENDORS,
     Documents,
@@ -52,6 +55,7 @@ def jobs(settings: Settings) -> Sequence[JobKind]:
         JobKind("vendors", timedelta(seconds=settings.vendors_s)),
         JobKind("orders", often),
         JobKind("invoices", often),
+        JobKind("taken-back", often),
         JobKind("failed-tasks", often),
         JobKind("stuck", timedelta(seconds=settings.stuck_after_s / 2)),
     ]
@@ -85,11 +89,13 @@ class BaswareSource:
         self._client = BaswareClient(settings, connection, gate, http)
         self._documents = Documents(connection, settings, self._client, transfers, blobs, fingerprints)
         self._shown: dict[tuple[Entity, str], str] = {}
+        self._seen_taken_back: set[tuple[str, str]] = set()
         self._asked_vendors_at_s: float | None = None
         self._runs: Mapping[str, Sweep] = {
             "vendors": self._vendors,
             "orders": self._orders,
             "invoices": self._invoices,
+            "taken-back": self._taken_back,
             "failed-tasks": self._failed_tasks,
             "stuck": self._stuck,
             "subscriptions": self._subscriptions,
@@ -198,6 +204,19 @@ class BaswareSource:
     async def _invoices(self, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
         async for page in self._offered(Entity.INVOICE, stamp):
             yield page
+
+    async def _taken_back(self, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
+        """Invoices that accounts payable took back after their transfer: of each there is one notice, which may be
+        lost. They stay listed, so that each is taken once."""
+        traffic, seen = TrafficClass.CATCH_UP, set[tuple[str, str]]()
+        for status in TAKEN_BACK:
+            query = {"ProcessingStatus": status, "pageSize": INVOICE_PAGE}
+            async for page in self._documents.listed(INVOICES, query, stamp, traffic):
+                fresh = [item for item in page if (status, str(item.row["invoiceId"])) not in self._seen_taken_back]
+                seen |= {(status, str(item.row["invoiceId"])) for item in page}
+                yield SweepPage(rows={Entity.INVOICE: await self._documents.joined(Entity.INVOICE, fresh, traffic)})
+        self._seen_taken_back = seen
+        yield SweepPage(cursor=SWEPT)
 
     async def _orders(self, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
         async for page in self._offered(Entity.PURCHASE_ORDER, stamp):
