@@ -52,6 +52,10 @@ class SlowStore(MemoryQuotaStore):
         await asyncio.sleep(0.002)
         return answer
 
+    async def settle(self, connection: ConnectionId, rules: QuotaRules, settlement: Settlement) -> float:
+        await asyncio.sleep(0.002)
+        return await super().settle(connection, rules, settlement)
+
 
 async def pace(clock: VirtualClock, mix: tuple[TrafficClass, ...], documents: int = 230) -> float:
     """Calls a second while so many documents of three calls each are carried."""
@@ -88,3 +92,25 @@ def test_what_was_learned_of_a_window_costs_nobody_what_was_granted() -> None:
     assert not Settlement("replica", lessons=(Lesson("orders", 200, counts, 0.0, 0.0),)).urgent
     assert Settlement("replica", lessons=(Lesson("orders", 429, refusal, 0.0, 0.0),)).urgent
     assert Settlement("replica", turn=1).urgent
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.001], ids=["with the call", "while it settles"])
+def test_a_process_that_closes_leaves_its_turn_to_the_next(after_s: float) -> None:
+    rules = QuotaRules(windows=(Window("minute", 60, 60.0),), serial=True, call_deadline_s=30.0)
+
+    async def waited() -> float:
+        clock, bell = VirtualClock(), MemoryBell()
+        store = SlowStore(bell, clock)
+        pump = Pump(bell, bell_key(CONNECTION))
+        first, second = (Lane(CONNECTION, rules, store, pump, clock, replica) for replica in ("first", "second"))
+        await first.leave(await first.enter(TrafficClass.LIVE, "", "orders"))
+        await asyncio.sleep(after_s)
+        await first.close()
+        began_s = clock.boot_time_s()
+        async with asyncio.timeout(60.0):
+            await second.leave(await second.enter(TrafficClass.LIVE, "", "orders"))
+        await second.close()
+        await pump.close()
+        return clock.boot_time_s() - began_s
+
+    assert run_virtually(waited()) < 1.0

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -86,6 +87,16 @@ class _Queue:
 
 def promoted_rank(traffic: TrafficClass, waited_s: float) -> int:
     return max(0, RANKS[traffic] - int(waited_s / PROMOTED_AFTER_S))
+
+
+async def _to_its_end(settling: Coroutine[Any, Any, float]) -> None:
+    """Settle although this process closes: the next one would wait until the turn is taken for lost."""
+    task = asyncio.create_task(settling)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _spent(reading: Reading) -> bool:
@@ -284,17 +295,14 @@ class Lane:
                     break
         finally:
             lessons, self._lessons = tuple(self._lessons), []
-            await self._store.settle(
-                self.connection,
-                self.rules,
-                Settlement(
-                    self._replica,
-                    turn=answer.turn,
-                    unused=answer.calls - made,
-                    lessons=lessons,
-                    leaves=not len(self._queue),
-                ),
+            settlement = Settlement(
+                self._replica,
+                turn=answer.turn,
+                unused=answer.calls - made,
+                lessons=lessons,
+                leaves=not len(self._queue),
             )
+            await _to_its_end(self._store.settle(self.connection, self.rules, settlement))
 
     async def _use_stock(self) -> None:
         while self._stock and len(self._queue) and self._stock_rings == self._pump.rings:
