@@ -18,7 +18,8 @@ class AsyncioSignal:
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         try:
-            await asyncio.wait_for(self._event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
         except TimeoutError:
             return False
         return True

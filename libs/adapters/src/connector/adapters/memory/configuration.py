@@ -40,4 +40,5 @@ class MemoryConfiguration:
     async def changed(self, epoch: int, timeout_s: float) -> None:
         if self._snapshot.epoch == epoch:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._applied.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._applied.wait()

@@ -33,7 +33,8 @@ class MemoryBell:
     async def wait(self, key: str, timeout_s: float) -> None:
         event = self._events[key]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
         event.clear()
 
 

@@ -31,7 +31,8 @@ class Listener:
     async def wait(self, key: str, timeout_s: float) -> None:
         event = self._events[key]
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
         event.clear()
 
     async def run(self) -> None:

@@ -153,7 +153,8 @@ async def _correct(on: Stage, told: Story, connecting: Connecting, progress: Pro
 async def _disturbed(disturbing: Awaitable[object]) -> None:
     """A disturbance that never happened has shown nothing."""
     try:
-        await asyncio.wait_for(disturbing, SETTLES_WITHIN_S)
+        async with asyncio.timeout(SETTLES_WITHIN_S):
+            await disturbing
     except TimeoutError:
         raise Failed("the month is over, and not everything that was to disturb it has happened") from None
 

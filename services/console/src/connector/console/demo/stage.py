@@ -129,7 +129,8 @@ def _logs(build: Path) -> Path:
 async def _printed(processes: Processes, system: str) -> dict[str, Any]:
     """The line with addresses and credentials that a sandbox prints once it serves."""
     process = processes[f"sandbox-{system}"]
-    line = await asyncio.wait_for(asyncio.to_thread(process.output.readline), _SANDBOX_STARTS_WITHIN_S)
+    async with asyncio.timeout(_SANDBOX_STARTS_WITHIN_S):
+        line = await asyncio.to_thread(process.output.readline)
     if not line:
         raise Failed(f"the sandbox of {system} did not start: {process.tail()}")
     printed: dict[str, Any] = json.loads(line)

@@ -56,7 +56,8 @@ class Gathered(Generic[Shown]):
     async def _carry_out(self, batch: _Batch[Shown]) -> None:
         if self._more():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(batch.go.wait(), self._wait_s)
+                async with asyncio.timeout(self._wait_s):
+                    await batch.go.wait()
         if batch is self._next:
             self._next = _Batch()
         try:
