@@ -49,8 +49,8 @@ class Vendor:
 
 
 @contextmanager
-def vendor(system: str) -> Iterator[Vendor]:
-    command = [sys.executable, "-m", "connector.console.main", "sandbox", system]
+def vendor(system: str, *switches: str) -> Iterator[Vendor]:
+    command = [sys.executable, "-m", "connector.console.main", "sandbox", system, *switches]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -118,8 +118,11 @@ def desk(parts: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     address = f"http://127.0.0.1:{free_port()}"
     platform = Platform(parts.kafka_bootstrap, database_url, address, new_key_ring(folder))
     with ExitStack() as stack:
-        exact, coupa = stack.enter_context(vendor("exact")), stack.enter_context(vendor("coupa"))
+        exact, coupa = stack.enter_context(vendor("exact", "--set", "minute_s=3")), stack.enter_context(vendor("coupa"))
         text = EXAMPLE.read_text().replace("http://127.0.0.1:8101", exact.base_url)
+        text = text.replace(
+            "division: 674359", "division: 674359\n      minute_s: 3"
+        )  # of 60 calls: each ping takes 20
         file = folder / "tenant.yaml"
         file.write_text(text.replace("http://127.0.0.1:8102", coupa.base_url))
         secrets = {

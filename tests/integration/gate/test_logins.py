@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import psycopg
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from connector.adapters.configuration.tenant_file import load
 from connector.adapters.gate.authorize import Outcome
@@ -93,7 +93,9 @@ async def test_an_idle_login_is_renewed_once_a_day_whatever_ails_the_others(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    said = CapturingLogger()
     monkeypatch.setattr(logins, "EVERY_S", EVERY_S)
+    monkeypatch.setattr(logins, "log", said)
     idle, tokens = vendors[IDLE], PostgresTokenStore(run.engine)
     before = looks(idle)
     with psycopg.connect(database_url, autocommit=True) as database:
@@ -102,19 +104,18 @@ async def test_an_idle_login_is_renewed_once_a_day_whatever_ails_the_others(
             " where connection = %s and field = 'token'",
             (BROKEN.connection,),
         )
-        with capture_logs() as captured:
-            async with running(logins.keep_logins(run)):
-                await until(lambda: looks(idle) > before, "the idle login was not looked at behind a broken one")
-                vendors[REVOKED].act("revoke")
-                await asyncio.sleep(LIFE_S)
-                looked, renewed = looks(idle), refreshes(idle)
-                database.execute("update token set received_at = received_at - interval '25 hours'")
-                await until(lambda: refreshes(idle) > renewed, "the idle login was not renewed")
-                await asyncio.sleep(LIFE_S + 5 * EVERY_S)
+        async with running(logins.keep_logins(run)):
+            await until(lambda: looks(idle) > before, "the idle login was not looked at behind a broken one")
+            vendors[REVOKED].act("revoke")
+            await asyncio.sleep(LIFE_S)
+            looked, renewed = looks(idle), refreshes(idle)
+            database.execute("update token set received_at = received_at - interval '25 hours'")
+            await until(lambda: refreshes(idle) > renewed, "the idle login was not renewed")
+            await asyncio.sleep(LIFE_S + 5 * EVERY_S)
     assert refreshes(idle) == renewed + 1, "it was used, as it were, a moment ago"
     assert looks(idle) == looked
     assert (await tokens.read(IDLE)).state is TokenState.VALID
     assert (await tokens.read(REVOKED)).state is TokenState.REAUTHORISE
-    said = str(captured)
-    assert f"connector authorize {BROKEN}" in said
-    assert f"connector authorize {REVOKED}" in said
+    told = str(said.calls)
+    assert f"connector authorize {BROKEN}" in told
+    assert f"connector authorize {REVOKED}" in told
