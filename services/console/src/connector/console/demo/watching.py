@@ -171,17 +171,21 @@ def _first_notices(systems: Sequence[str]) -> dict[tuple[str, str, str], float]:
 def _all_of(settings: KafkaSettings, topic: str) -> list[tuple[str, bytes, float]]:
     consumer = Consumer({**settings.client(), "group.id": f"{settings.group_prefix}demo", "enable.auto.commit": False})
     try:
-        known = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        found = []
-        for number in known:
+        begins, ends = [], {}
+        for number in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
-            consumer.assign([TopicPartition(topic, number, low)])
-            while low < high:
-                message = consumer.poll(5)
-                if message is None or message.error():
-                    break
-                low = (message.offset() or 0) + 1
-                found.append(((message.key() or b"").decode(), message.value() or b"", float(message.timestamp()[1])))
+            if low < high:
+                begins.append(TopicPartition(topic, number, low))
+                ends[number] = high
+        consumer.assign(begins)
+        found = []
+        while ends:
+            message = consumer.poll(5)
+            if message is None or message.error():
+                break
+            found.append(((message.key() or b"").decode(), message.value() or b"", float(message.timestamp()[1])))
+            if (message.offset() or 0) + 1 >= ends.get(message.partition() or 0, 0):
+                ends.pop(message.partition() or 0, None)
         return found
     finally:
         consumer.close()
