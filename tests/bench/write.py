@@ -24,6 +24,7 @@ from connector.adapters.postgres.epochs import PostgresEpochs
 from connector.adapters.postgres.notify import Listener
 from connector.adapters.postgres.references import PostgresReferences
 from connector.adapters.signals import AsyncioSignal
+from connector.adapters.telemetry.process import collect_rarely
 from connector.domain.identity import ConnectionId, FlowId
 from connector.domain.sync.dispatcher import Dispatcher
 from connector.domain.sync.intake import Incoming, Intake
@@ -278,6 +279,7 @@ async def _run(url: str) -> list[Figure]:
 
 
 def run() -> list[Figure]:
+    collect_rarely()  # as every service does
     with bench_database() as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(url))
 

@@ -60,12 +60,15 @@ _CLAIM = text(
     """
 )
 
+# Row by row, by the key: with a hash join the planner reads the whole table for each claim until it is analyzed.
 _OBJECTS = text(
     """
-    select o.* from target_object o
-      join (select distinct * from unnest(cast(:sources as text[]), cast(:entities as text[]), cast(:ids as text[])))
-           as g(source_connection, entity, native_id) using (source_connection, entity, native_id)
-     where o.tenant = :tenant and o.target_connection = :connection
+    select o.* from (select distinct * from unnest(cast(:sources as text[]), cast(:entities as text[]),
+                                                   cast(:ids as text[]))) as g(source_connection, entity, native_id)
+     cross join lateral (
+        select * from target_object t
+         where (t.tenant, t.target_connection, t.source_connection, t.entity, t.native_id)
+             = (:tenant, :connection, g.source_connection, g.entity, g.native_id) offset 0) o
     """
 )
 

@@ -156,6 +156,8 @@ def _parse(ref: EntityRef, incoming: Incoming, value: bytes) -> _Parsed:
             raise TypeError(f"{field} is not text")
     revision = Revision(datetime.fromisoformat(envelope["read_at"]), int(envelope["translation_version"]))
     RecordStatus(envelope.get("status", RecordStatus.OK))
+    if ref.entity is not Entity.REFERENCE:
+        envelope.pop("document", None)  # a batch of parsed documents is work for the garbage collector
     return _Parsed(ref, revision, envelope, value.decode(), incoming.origin, incoming.traceparent)
 
 
