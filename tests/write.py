@@ -153,7 +153,7 @@ class Writer:
     batch: int = 1
 
     def __post_init__(self) -> None:
-        self.tables = MemoryTables(self.clock.now)
+        self.tables = MemoryTables(self.clock.now, self.configuration)
         self.vendor.now = self.clock.now
         self.dispatch = MemoryDispatch(self.tables)
         self.references = MemoryReferences(self.tables)

@@ -124,7 +124,8 @@ class World:
         topics += [Topic(name, Cleanup.COMPACT, 3) for name in [self.documents, *self.canonical]]
         self.cluster = MemoryCluster(topics, self.clock, fault=self._log_fault)
         self.read_state = ReadState()
-        self.tables = MemoryTables(self.now)
+        self.configuration = MemoryConfiguration()
+        self.tables = MemoryTables(self.now, self.configuration)
         self.keys = MemorySourceKeys(self.read_state, self.now, asyncio.sleep, self.tables.require_epoch)
         self.jobs = MemoryJobs(self.read_state, self.now, self.tables.require_epoch)
         self.epochs = MemoryEpochs(self.tables)
@@ -133,7 +134,6 @@ class World:
         self.rows = MemoryDesiredRows(self.tables)
         self.operations = MemoryOperations(self.tables)
         self.answers = MemoryAnswers(self.tables)
-        self.configuration = MemoryConfiguration()
 
     def _open_vendors(self) -> None:
         self.notice_faults: list[str] = []

@@ -1,6 +1,7 @@
 """What every implementation of the writers' stores does; the same tests run in memory and on PostgreSQL."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from connector.domain.documents.envelope import RecordStatus
 from connector.domain.identity import Entity, EntityRef, Revision, Role, TrafficClass
+from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.ports.desired import Desired, Origin
 from connector.domain.ports.dispatch import (
     Closed,
@@ -377,12 +379,54 @@ async def test_a_changed_mapping_touches_exactly_the_rows_that_used_it(stores: S
                 await judge(stores, hold, due, State.BLOCKED, inputs=[missing], waits=[missing])
             case "4":
                 await judge(stores, hold, due, State.BLOCKED, inputs=[other])
-    assert await stores.operations.users(FLOW, [entry.key]) == 1
-    assert await stores.operations.touch(FLOW, [entry.key], synced=False, actor="ann") == 1
+    assert await stores.operations.users(FLOW, [entry.key], OnMappingChange.ALL) == 1
+    assert await stores.operations.touch(FLOW, [entry.key], OnMappingChange.NONE, "ann") == 1
     assert [await state_of(stores, n) for n in "134"] == [State.SYNCED, State.DUE, State.BLOCKED]
-    assert await stores.operations.touch(FLOW, [entry.key], synced=True, actor="ann") == 1
+    assert await stores.operations.touch(FLOW, [entry.key], OnMappingChange.ALL, "ann") == 1
     (due,) = [due for due in await claim(stores, hold) if due.row.native_id == "1"]
     assert due.cause is Cause.APPLY
+
+
+async def test_a_row_in_hand_while_its_mapping_changed_is_due_again(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    await stores.rows.upsert([desired(n) for n in "123"])
+    rows = {due.row.native_id: due for due in await claim(stores, hold)}
+
+    async def settled(native_id: str, epoch: int) -> State:
+        used = [Dependency("mapping:gl/4000", str(epoch))]
+        await judge(stores, hold, rows[native_id], State.SYNCED, inputs=used, configuration=epoch)
+        return await state_of(stores, native_id)
+
+    rendered_under = await stores.apply(OnMappingChange.ALL)
+    assert await settled("1", rendered_under) is State.SYNCED
+    await stores.apply(OnMappingChange.ALL)
+    assert await settled("2", rendered_under) is State.DUE
+    assert {due.row.native_id: due.cause for due in await claim(stores, hold)}["2"] is Cause.APPLY
+    await stores.apply(OnMappingChange.NONE)
+    assert await settled("3", rendered_under) is State.SYNCED, "the flow leaves what is written as it is"
+
+
+@pytest.mark.parametrize(
+    ("document", "is_open"),
+    [
+        ({"lifecycle": "open"}, True),
+        ({"lifecycle": "closed"}, False),
+        ({"status": "open"}, True),
+        ({"status": "booked"}, False),
+        ({"status": {"active": False}}, True),
+    ],
+)
+async def test_open_means_documents_that_go_on_at_their_source(
+    stores: Stores, document: dict[str, Any], is_open: bool
+) -> None:
+    hold = await hold_of(stores)
+    await stores.rows.upsert([desired("1", payload=json.dumps({"document": document}))])
+    (due,) = await claim(stores, hold)
+    entry = Dependency("mapping:gl/4000", "v1")
+    await judge(stores, hold, due, State.SYNCED, inputs=[entry])
+    assert await stores.operations.users(FLOW, [entry.key], OnMappingChange.ALL) == 1
+    assert await stores.operations.users(FLOW, [entry.key], OnMappingChange.OPEN) == is_open
+    assert await stores.operations.touch(FLOW, [entry.key], OnMappingChange.OPEN, "ann") == is_open
 
 
 async def test_an_applied_configuration_has_older_verdicts_judged_again(stores: Stores) -> None:

@@ -167,7 +167,7 @@ class RoomsWorld(World):
         )
 
     def _parts(self, process: Process, id: ConnectionId) -> RoomParts:
-        connection = self.configuration._snapshot.connections[id]
+        connection = self.configuration.snapshot.connections[id]
         stores = {
             "entry-index": Reached(process, self.index),
             "transfers": Reached(process, self.transfers),
@@ -220,7 +220,7 @@ class RoomsWorld(World):
 
     async def receive(self, headers: Mapping[str, str], body: bytes) -> int:
         """What ingest answers a notice: verified over its bytes, acknowledged once the log has it."""
-        settings: Any = self.configuration._snapshot.connections[SOURCE].settings
+        settings: Any = self.configuration.snapshot.connections[SOURCE].settings
         verdict = room(self.system).webhook(settings, self._given).verify(headers, body)
         if not verdict.publish:
             return verdict.status

@@ -11,7 +11,7 @@ from connector.domain.documents.envelope import AnyRecord, RecordStatus, SourceD
 from connector.domain.documents.translation import canonical
 from connector.domain.identity import Entity
 
-COMPANY = {"NL01/tax": {}, "NL01/credit_types": [], "dimensions": {"cost_unit": "dimCode1", "project": "projectCode"}}
+COMPANY = {"NL01/tax": {}, "NL01/credit_types": [], "cost_unit": "dimCode1", "project": "projectCode"}
 ROW = {
     "externalCode": "r1",
     "rowIndex": 1,

@@ -188,4 +188,4 @@ def test_a_changed_entry_names_what_depended_on_it(file: Path) -> None:
     found = difference(load(file, loopback_http=True), now)
     assert [(change.act, change.after) for change in found.changes] == [(Act.CHANGE, "S"), (Act.CHANGE, "Net 45")]
     assert found.mapping_keys == {FlowId("acme", "exact-to-coupa"): {"mapping:payment-terms/30"}}
-    assert found.company_uses == {ConnectionId("acme", "exact-nl"): {"vat/4"}}
+    assert found.read_under == {ConnectionId("acme", "exact-nl"): {"vat/4"}}

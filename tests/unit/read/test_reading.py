@@ -48,6 +48,8 @@ class Site:
     ledger: Ledger = field(default_factory=Ledger)
     log: list[tuple[str, str]] = field(default_factory=list)
     """Holder and native id, in order."""
+    settings: int = 1
+    """Of the connection; a reading keeps those that it began with."""
     troubles: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,8 +71,13 @@ class Site:
         async def to_log(documents: Sequence[SourceDocument]) -> None:
             self.log.extend((holder, document.native_id) for document in documents)
 
+        async def is_current() -> bool:
+            return self.settings == before
+
+        before = self.settings
+
         def reader_of(guarded: Publish) -> Reader:
-            return Reader(self.ledger, "erp", self.keys, self.jobs, guarded, random.Random(1))
+            return Reader(self.ledger, "erp", self.keys, self.jobs, guarded, random.Random(1), is_current=is_current)
 
         return Reading(
             connection=CONNECTION,
@@ -126,6 +133,29 @@ def test_what_was_claimed_is_read_again_after_the_log_refused_it() -> None:
     site = run_virtually(story())
     assert site.log == [("only", "po-1")]
     assert site.troubles == ["reading acme/erp: no leader"]
+
+
+def test_what_a_change_of_settings_made_due_is_not_read_under_the_old_ones() -> None:
+    async def story() -> Site:
+        site = Site()
+        async with asyncio.TaskGroup() as group:
+            before = group.create_task(site.reading(group, "before").run())
+            await asyncio.sleep(0)
+            site.settings += 1
+            await site.told("po-1")
+            await asyncio.sleep(60)
+            assert site.log == [], "nobody has told it yet that its settings are others"
+            group.create_task(site.reading(group, "after").run(), name="after")
+            before.cancel()
+            await asyncio.sleep(EPOCH_TTL_S + 5)
+            for task in asyncio.all_tasks():
+                if task.get_name() == "after":
+                    task.cancel()
+        return site
+
+    site = run_virtually(story())
+    assert site.log == [("after", "po-1")]
+    assert site.troubles == []
 
 
 def test_nothing_is_published_once_the_hold_could_be_anothers() -> None:

@@ -61,8 +61,11 @@ async def _read(run: Runtime, kafka: Log, keys: PostgresSourceKeys, connection: 
     source = room(connection.system).source(await run.room_parts(connection))
     jobs = PostgresJobs(run.engine)
 
+    async def is_current() -> bool:
+        return (await run.configuration.current()).connections.get(connection.id) == connection
+
     def reader_of(publish: Publish) -> Reader:
-        return Reader(source, connection.system, keys, jobs, publish, run.randomness, traced)
+        return Reader(source, connection.system, keys, jobs, publish, run.randomness, traced, is_current)
 
     async def publish(documents: Sequence[SourceDocument]) -> None:
         context = traceparent()

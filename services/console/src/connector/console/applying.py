@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.adapters.configuration.difference import Act, Difference, difference
 from connector.adapters.configuration.tenant_file import REMINDERS, Tenant, load
-from connector.adapters.postgres.operations import PostgresOperations
-from connector.adapters.postgres.source_keys import PostgresSourceKeys
+from connector.adapters.postgres.operations import PostgresOperations, touch_users
+from connector.adapters.postgres.source_keys import PostgresSourceKeys, touch_keys
 from connector.adapters.runtime import Runtime, runtime_settings
 from connector.console.output import Output
 from connector.console.session import JsonFlag, YesFlag, actor, command, platform
@@ -19,6 +20,7 @@ from connector.domain.identity import ConnectionId, FlowId
 from connector.domain.ports.configuration import OnMappingChange
 
 app = typer.Typer()
+K = TypeVar("K")
 _SIGNS = {Act.ADD: "+", Act.CHANGE: "~", Act.REMOVE: "-"}
 
 
@@ -53,7 +55,7 @@ async def apply(
         effect = await _effect(run, tenant, changes)
         applied = False
         if (changes or credentials) and not dry_run:
-            _show(output, changes, credentials, effect)
+            _show(output, tenant, changes, credentials, effect)
             output.confirm(f"Apply this to tenant {tenant.name}?", yes=yes)
             await _apply(run, tenant, changes, credentials)
             applied = True
@@ -62,7 +64,7 @@ async def apply(
     if applied:
         output.result(report, [f"Applied to tenant {tenant.name}.", *_webhook_lines(endpoints)])
     elif dry_run:
-        _show(output, changes, {}, effect)
+        _show(output, tenant, changes, {}, effect)
         output.result(report, [] if changes else [f"Tenant {tenant.name} is configured so already."])
     else:
         output.result(report, [f"Tenant {tenant.name} is configured so already.", *_webhook_lines(endpoints)])
@@ -83,35 +85,40 @@ async def _changed_credentials(run: Runtime, tenant: Tenant) -> Mapping[str, Map
 
 async def _effect(run: Runtime, tenant: Tenant, changes: Difference) -> Effect:
     operations, keys = PostgresOperations(run.engine), PostgresSourceKeys(run.engine, run.listener)
-    users = {flow: await operations.users(flow, names) for flow, names in changes.mapping_keys.items()}
-    used = {flow: count for flow, count in users.items() if count}
-    due = {flow: count for flow, count in used.items() if _rewrites(tenant, flow)}
-    read_again = {
-        connection: await keys.users(connection, sorted(uses)) for connection, uses in changes.company_uses.items()
-    }
-    return Effect(used, due, read_again)
+    users, due = {}, {}
+    for flow, names in changes.mapping_keys.items():
+        users[flow] = await operations.users(flow, names, OnMappingChange.ALL)
+        due[flow] = await operations.users(flow, names, _which(tenant, flow))
+    again = {connection: await keys.users(connection, sorted(uses)) for connection, uses in changes.read_under.items()}
+    return Effect(_those_with_any(users), _those_with_any(due), _those_with_any(again))
 
 
-def _rewrites(tenant: Tenant, flow: FlowId) -> bool:
-    return tenant.flows[flow.flow].on_mapping_change is not OnMappingChange.NONE
+def _those_with_any(counts: Mapping[K, int]) -> Mapping[K, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+def _which(tenant: Tenant, flow: FlowId) -> OnMappingChange:
+    return tenant.flows[flow.flow].on_mapping_change
 
 
 async def _apply(
     run: Runtime, tenant: Tenant, changes: Difference, credentials: Mapping[str, Mapping[str, str | None]]
 ) -> None:
-    """Credentials first: whoever follows the new epoch finds them. Then documents that used what changed become due."""
+    """Credentials first: whoever follows the new epoch finds them. With it, documents that used what changed."""
     for name, fields in credentials.items():
         await run.vault.put(ConnectionId(tenant.name, name), fields)
     what = {
         "changes": [dataclasses.asdict(change) for change in changes.changes],
         "credentials": {name: sorted(fields) for name, fields in credentials.items()},
     }
-    await run.configuration.apply(tenant, actor(), what)
-    operations, keys = PostgresOperations(run.engine), PostgresSourceKeys(run.engine, run.listener)
-    for flow, names in changes.mapping_keys.items():
-        await operations.touch(flow, names, synced=_rewrites(tenant, flow), actor=actor())
-    for connection, uses in changes.company_uses.items():
-        await keys.touch(connection, sorted(uses))
+
+    async def touch(db: AsyncConnection) -> None:
+        for flow, names in changes.mapping_keys.items():
+            await touch_users(db, flow, names, _which(tenant, flow), actor())
+        for connection, uses in changes.read_under.items():
+            await touch_keys(db, connection, sorted(uses))
+
+    await run.configuration.apply(tenant, actor(), what, touch)
 
 
 async def _webhooks(run: Runtime, tenant: Tenant) -> Mapping[str, str]:
@@ -125,7 +132,11 @@ async def _webhooks(run: Runtime, tenant: Tenant) -> Mapping[str, str]:
 
 
 def _show(
-    output: Output, changes: Difference, credentials: Mapping[str, Mapping[str, str | None]], effect: Effect
+    output: Output,
+    tenant: Tenant,
+    changes: Difference,
+    credentials: Mapping[str, Mapping[str, str | None]],
+    effect: Effect,
 ) -> None:
     if output.as_json:
         return
@@ -136,8 +147,11 @@ def _show(
     for name, fields in credentials.items():
         output.note(f"~ {name}: credentials {', '.join(sorted(fields))}")
     for flow, count in effect.used.items():
-        becomes = "become due" if flow in effect.due else "stay as they are (on_mapping_change: none)"
-        output.note(f"  flow {flow.flow}: {count} synced documents used a changed entry; they {becomes}")
+        due, option = effect.due.get(flow, 0), tenant.flows[flow.flow].on_mapping_change
+        output.note(
+            f"  flow {flow.flow}: {count} synced documents used a changed entry; "
+            f"{due} of them become due (on_mapping_change: {option})"
+        )
     for connection, count in effect.read_again.items():
         output.note(f"  connection {connection.connection}: {count} documents are read again")
 

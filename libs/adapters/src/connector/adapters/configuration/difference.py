@@ -32,8 +32,8 @@ class Difference:
     changes: tuple[Change, ...]
     mapping_keys: Mapping[FlowId, frozenset[str]]
     """Changed mapping entries as dependency keys (`mapping:<table>/<key>`), by flow."""
-    company_uses: Mapping[ConnectionId, frozenset[str]]
-    """Changed company settings (`vat/21`), by source connection: documents read under them are read again."""
+    read_under: Mapping[ConnectionId, frozenset[str]]
+    """Changed settings by connection, company's own by entry (`vat/21`): documents read under them are read again."""
 
     def __bool__(self) -> bool:
         return bool(self.changes)
@@ -63,19 +63,20 @@ def _connections(wanted: Tenant, now: Snapshot, company: dict[ConnectionId, froz
         }
         new = settings | {"call_deadline_s": entry.call_deadline_s, "processing_s": entry.processing_s}
         yield from _values(f"connection {name}", old, new)
-        if changed := _changed_entries(old.get("company"), new.get("company")):
+        if changed := stamped_otherwise(old, new):
             company[before.id] = changed
 
 
-def _changed_entries(old: Any, new: Any) -> frozenset[str]:
-    """Names of changed company entries: `table/key` for tables, the setting's name otherwise."""
-    old, new = old or {}, new or {}
-    changed: set[str] = set()
-    for name in old.keys() | new.keys():
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            changed |= {f"{name}/{key}" for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-        elif before != after:
+def stamped_otherwise(old: Mapping[str, Any], new: Mapping[str, Any]) -> frozenset[str]:
+    """Names under which readers stamp the changed ones of a connection's settings on documents: the setting's own name;
+    of the company's tables `table/key`."""
+    changed = {name for name in old.keys() | new.keys() if name != "company" and old.get(name) != new.get(name)}
+    before, after = old.get("company") or {}, new.get("company") or {}
+    for name in before.keys() | after.keys():
+        one, other = before.get(name), after.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            changed |= {f"{name}/{key}" for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+        elif one != other:
             changed.add(name)
     return frozenset(changed)
 

@@ -11,7 +11,7 @@ from connector.domain.ports.configuration import Connection, Flow, MappingEntry,
 
 class MemoryConfiguration:
     def __init__(self) -> None:
-        self._snapshot = Snapshot(0, {}, {})
+        self.snapshot = Snapshot(0, {}, {})
         self._applied = asyncio.Event()
 
     def apply(
@@ -22,8 +22,8 @@ class MemoryConfiguration:
         mappings: Mapping[tuple[FlowId, str], Mapping[str, MappingEntry]] | None = None,
     ) -> Snapshot:
         """Replace what is given; the rest stays."""
-        before = self._snapshot
-        self._snapshot = replace(
+        before = self.snapshot
+        self.snapshot = replace(
             before,
             epoch=before.epoch + 1,
             connections={**before.connections, **(connections or {})},
@@ -32,13 +32,13 @@ class MemoryConfiguration:
         )
         self._applied.set()
         self._applied = asyncio.Event()
-        return self._snapshot
+        return self.snapshot
 
     async def current(self) -> Snapshot:
-        return self._snapshot
+        return self.snapshot
 
     async def changed(self, epoch: int, timeout_s: float) -> None:
-        if self._snapshot.epoch == epoch:
+        if self.snapshot.epoch == epoch:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await self._applied.wait()

@@ -186,6 +186,9 @@ class MemoryDispatch:
         row.configuration, row.difference = judgement.configuration, judgement.difference
         if judgement.state is State.SYNCED:
             row.synced_at, row.released, row.cause = tables.now(), False, Cause.SOURCE
+            if tables.of_an_older_mapping(row):
+                row.cause = Cause.APPLY
+                tables.make_due(ref)
         if judgement.feedback is not None:
             tables.tell(due.ref, ref.flow, judgement.feedback)
         for wait in judgement.waits:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
+from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.ports.dispatch import StoredObject
 from connector.domain.ports.operations import NO_CALL, RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
 from connector.domain.ports.target import TargetObject
@@ -138,19 +139,20 @@ class MemoryOperations:
         self._tables.make_due(row)
         self._tables.wake(row.flow.tenant, f"link:{found.source_ref.key}")
 
-    async def users(self, flow: FlowId, keys: Collection[str]) -> int:
-        return sum(1 for _ in self._users(flow, keys))
+    async def users(self, flow: FlowId, keys: Collection[str], which: OnMappingChange) -> int:
+        return sum(1 for _ in self._users(flow, keys, which))
 
-    def _users(self, flow: FlowId, keys: Collection[str]) -> Iterable[RowRef]:
+    def _users(self, flow: FlowId, keys: Collection[str], which: OnMappingChange) -> Iterable[RowRef]:
         for ref, row in list(self._tables.rows.items()):
-            if ref.flow == flow and row.state is State.SYNCED and not row.inputs.keys().isdisjoint(keys):
+            used = ref.flow == flow and row.state is State.SYNCED and not row.inputs.keys().isdisjoint(keys)
+            if used and row.means(which):
                 yield ref
 
-    async def touch(self, flow: FlowId, keys: Collection[str], *, synced: bool, actor: str) -> int:
+    async def touch(self, flow: FlowId, keys: Collection[str], which: OnMappingChange, actor: str) -> int:
         tables = self._tables
         waiting = {ref for key in keys for ref in tables.waits.get((flow.tenant, key), {}) if ref.flow == flow}
         stuck = {ref for ref in waiting if tables.rows[ref].state in (State.WAITING, State.BLOCKED)}
-        used = set(self._users(flow, keys)) if synced else set()
+        used = set(self._users(flow, keys, which))
         for ref in used:
             tables.rows[ref].cause = Cause.APPLY
         for ref in stuck | used:

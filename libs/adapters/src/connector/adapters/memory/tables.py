@@ -1,20 +1,23 @@
 """The writers' tables in memory: one process, every method of the adapters on it is one transaction."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connector.domain.identity import ConnectionId, EntityRef, FlowId, Role, RowRef
+from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.ports.desired import Desired
 from connector.domain.ports.dispatch import Feedback, Intent, StoredObject
 from connector.domain.ports.epochs import EpochLost, Hold
-from connector.domain.ports.operations import StoryLine
+from connector.domain.ports.operations import ENDED, StoryLine
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
 from connector.domain.ports.target import Json, NaturalKey
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State, move
 
+from .configuration import MemoryConfiguration
 from .gate import MemoryBell
 
 
@@ -38,6 +41,13 @@ class Row:
     @property
     def source_ref(self) -> EntityRef:
         return EntityRef(self.desired.source, self.desired.row.entity, self.desired.row.native_id)
+
+    def means(self, which: OnMappingChange) -> bool:
+        """Whether a changed mapping makes it due."""
+        if which is not OnMappingChange.OPEN:
+            return which is OnMappingChange.ALL
+        document = json.loads(self.desired.payload).get("document") or {}
+        return str(document.get("lifecycle", document.get("status"))) not in ENDED
 
 
 @dataclass(slots=True)
@@ -89,8 +99,9 @@ ObjectKey = tuple[ConnectionId, EntityRef]
 class MemoryTables:
     """All of a writer's state; `now` is this database's clock."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], configuration: MemoryConfiguration | None = None) -> None:
         self.now = now
+        self.configuration = configuration or MemoryConfiguration()
         self.bell = MemoryBell()
         self.epochs: dict[tuple[ConnectionId, Role], Holder] = {}
         self.rows: dict[RowRef, Row] = {}
@@ -141,6 +152,21 @@ class MemoryTables:
 
     def answer(self, key: tuple[EntityRef, int]) -> AnswerState:
         return self.answers.setdefault(key, AnswerState(self.now()))
+
+    def of_an_older_mapping(self, row: Row) -> bool:
+        """Whether it was rendered with a mapping entry that is another now, and its flow minds."""
+        snapshot, flow = self.configuration.snapshot, row.desired.row.flow
+        declared = snapshot.flows.get(flow)
+        if declared is None or not row.means(declared.on_mapping_change):
+            return False
+        for name, version in row.inputs.items():
+            kind, _, entry = name.partition(":")
+            table, _, key = entry.partition("/")
+            if kind == "mapping":
+                now = snapshot.mappings.get((flow, table), {}).get(key)
+                if (now.version if now else None) != version:
+                    return True
+        return False
 
     def ring(self, target: ConnectionId) -> None:
         self.bell.ring(f"write/{target}")

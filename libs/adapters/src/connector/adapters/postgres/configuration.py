@@ -3,6 +3,7 @@
 import json
 import secrets as random_names
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import text
@@ -22,6 +23,8 @@ from connector.domain.ports.configuration import (
 )
 
 from .notify import Listener, notify
+
+Then = Callable[[AsyncConnection], Awaitable[None]]
 
 _KEY = "configuration"
 _MAXIMUM_AGE_S = 5.0
@@ -61,8 +64,11 @@ class PostgresConfiguration:
             rows = await db.execute(text("select endpoint_id, tenant, connection from connection"))
             return {row.endpoint_id: ConnectionId(row.tenant, row.connection) for row in rows}
 
-    async def apply(self, tenant: Tenant, by_whom: str, what: Any) -> int:
-        """Make a tenant's configuration this one; flows that are new begin in dry-run. Returns the epoch."""
+    async def apply(self, tenant: Tenant, by_whom: str, what: Any, then: Then | None = None) -> int:
+        """Make a tenant's configuration this one; flows that are new begin in dry-run. Returns the epoch.
+
+        What follows from it happens `then`, in the same transaction: a second apply would see no difference.
+        """
         async with self._engine.begin() as db:
             epoch = await _change(db, tenant.name, by_whom, what)
             for name, entry in tenant.connections.items():
@@ -92,6 +98,8 @@ class PostgresConfiguration:
             for name in tenant.flows:
                 await _apply_flow(db, tenant, name, epoch)
             await _remove_undeclared(db, tenant)
+            if then is not None:
+                await then(db)
             return epoch
 
     async def pause(self, tenant: str, name: str, reason: str, by_whom: str) -> str:

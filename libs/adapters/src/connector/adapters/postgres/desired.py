@@ -9,11 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connector.domain.identity import RowRef, TrafficClass
 from connector.domain.ports.desired import Desired, Upserted
+from connector.domain.ports.operations import ENDED
 
 from .columns import array_of, run
 from .notify import notify
 
 CLASSES = (TrafficClass.LIVE, TrafficClass.CATCH_UP, TrafficClass.BACKFILL)
+
+_ENDED = ", ".join(f"'{status}'" for status in sorted(ENDED))
+_STATUS = (
+    "coalesce(cast(p.payload as jsonb) #>> '{document,lifecycle}', cast(p.payload as jsonb) #>> '{document,status}')"
+)
+
+
+def made_due_by_mapping(which: str) -> str:
+    """SQL: whether `which`, an `OnMappingChange`, means the row whose payload is `p`."""
+    return f"({which} = 'all' or ({which} = 'open' and ({_STATUS} in ({_ENDED})) is not true))"
+
 
 # A CTE's rows are sorted, so that two intakes lock them in the same order.
 _UPSERT = text(

@@ -10,12 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
+from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.ports.dispatch import Event, StoredObject
 from connector.domain.ports.operations import NO_CALL, RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
 from connector.domain.ports.target import TargetObject
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
 
+from .desired import made_due_by_mapping
 from .dispatch import stored_object
 from .notify import notify
 from .settling import tell
@@ -120,9 +122,10 @@ _LINK = text(
     """
 )
 
-_USERS = """
-    select r.flow, r.entity, r.native_id from rendering r
+_USERS = f"""
+    select r.flow, r.entity, r.native_id from rendering r join desired_payload p using (tenant, flow, entity, native_id)
      where r.tenant = :tenant and r.flow = :flow and r.keys && cast(:keys as text[])
+       and {made_due_by_mapping(":which")}
 """
 _COUNT_USERS = text(
     f"""
@@ -141,7 +144,7 @@ _TOUCH = text(
            state = 'due', due = now(), state_since = now()
      where d.tenant = :tenant and d.flow = :flow
        and ((d.state in ('waiting', 'blocked') and (d.flow, d.entity, d.native_id) in (select * from stuck))
-            or (:synced and d.state = 'synced' and (d.flow, d.entity, d.native_id) in (select * from used)))
+            or (d.state = 'synced' and (d.flow, d.entity, d.native_id) in (select * from used)))
     returning *
     """
 )
@@ -254,17 +257,31 @@ class PostgresOperations:
             await _made_due(db, rows, Event("linked", {"part": part, "target_id": target_id}), actor)
             await wake(db, [key])
 
-    async def users(self, flow: FlowId, keys: Collection[str]) -> int:
-        given = {"tenant": flow.tenant, "flow": flow.flow, "keys": list(keys)}
+    async def users(self, flow: FlowId, keys: Collection[str], which: OnMappingChange) -> int:
         async with self._engine.begin() as db:
-            return int((await db.execute(_COUNT_USERS, given)).scalar_one())
+            return int((await db.execute(_COUNT_USERS, _using(flow, keys, which))).scalar_one())
 
-    async def touch(self, flow: FlowId, keys: Collection[str], *, synced: bool, actor: str) -> int:
-        given = {"tenant": flow.tenant, "flow": flow.flow, "keys": list(keys), "synced": synced}
+    async def touch(self, flow: FlowId, keys: Collection[str], which: OnMappingChange, actor: str) -> int:
         async with self._engine.begin() as db:
-            await lock_keys(db, [(flow.tenant, key) for key in keys])
-            rows = (await db.execute(_TOUCH, given)).all()
-            return await _made_due(db, rows, Event("mapping-changed", {"keys": sorted(keys)}), actor)
+            return await touch_users(db, flow, keys, which, actor)
+
+
+async def touch_users(
+    db: AsyncConnection, flow: FlowId, keys: Collection[str], which: OnMappingChange, actor: str
+) -> int:
+    """`Operations.touch`, within the transaction that changes the entries."""
+    await lock_keys(db, [(flow.tenant, key) for key in keys])
+    rows = (await db.execute(_TOUCH, _using(flow, keys, which))).all()
+    return await _made_due(db, rows, Event("mapping-changed", {"keys": sorted(keys)}), actor)
+
+
+def _using(flow: FlowId, keys: Collection[str], which: OnMappingChange) -> dict[str, Any]:
+    return {
+        "tenant": flow.tenant,
+        "flow": flow.flow,
+        "keys": list(keys),
+        "which": str(which),
+    }
 
 
 async def _made_due(db: AsyncConnection, rows: Sequence[Any], event: Event, actor: str) -> int:

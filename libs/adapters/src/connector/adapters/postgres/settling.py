@@ -12,9 +12,10 @@ from connector.domain.identity import RowRef
 from connector.domain.ports.dispatch import Event, Intent, Judgement, Settlement, StoredObject
 from connector.domain.ports.epochs import Hold
 from connector.domain.ports.target import NaturalKey
+from connector.domain.sync.states import State
 
 from .columns import array_of, run
-from .desired import row_columns
+from .desired import made_due_by_mapping, row_columns
 from .notify import notify
 from .waiting import Key, lock_keys, wake
 
@@ -130,6 +131,30 @@ _JUDGE = text(
     """
 )
 
+# Against `apply`, which makes synced rows due: whoever comes second sees what the first has done.
+_BESIDE_APPLY = text("lock table configuration_change in row share mode")
+
+_NEWEST = text("select coalesce(max(epoch), 0) from configuration_change")
+_OF_AN_OLDER_MAPPING = text(
+    f"""
+    update desired d set state = 'due', due = now(), state_since = now(), cause = 'apply'
+      from (select * from unnest({_ROWS}) as g({_ROW})) g
+      join rendering r using ({_ROW})
+      join flow f on (f.tenant, f.flow) = (g.tenant, g.flow)
+      join desired_payload p on (p.tenant, p.flow, p.entity, p.native_id) = (g.tenant, g.flow, g.entity, g.native_id)
+     where (d.tenant, d.flow, d.entity, d.native_id) = (g.tenant, g.flow, g.entity, g.native_id)
+       and d.state = 'synced'
+       and exists (
+        select from jsonb_each_text(r.inputs) as i(key, version)
+         cross join lateral (select split_part(i.key, '/', 1)) as at(named)
+          left join mapping_entry m
+            on (m.tenant, m.flow, m.table_name, m.key)
+             = (g.tenant, g.flow, substr(at.named, length('mapping:') + 1), substr(i.key, length(at.named) + 2))
+         where i.key like 'mapping:%' and cast(m.epoch as text) is distinct from i.version)
+       and {made_due_by_mapping("f.on_mapping_change")}
+    """
+)
+
 _STOP_WAITING = text(
     f"""
     delete from wait w using unnest({_ROWS}) as g({_ROW})
@@ -233,6 +258,7 @@ def _key_text(key: NaturalKey | None) -> str | None:
 async def settle(db: AsyncConnection, hold: Hold, settlements: Sequence[Settlement]) -> Mapping[RowRef, str]:
     """Store it all; rows with another document's object are left out and returned with its key."""
     tenant = hold.connection.tenant
+    await db.execute(_BESIDE_APPLY)
     waits = [(s.due.row, wait) for s in settlements if s.judgement is not None for wait in s.judgement.waits]
     links = [(tenant, f"link:{s.due.ref.key}") for s in settlements if s.objects]
     await lock_keys(db, [*((tenant, wait.key) for _, wait in waits), *links])
@@ -333,6 +359,7 @@ async def _judge(
         kept = [(s, j) for s, j in judged if (s.due.row.flow.flow, str(s.due.row.entity), s.due.row.native_id) in taken]
         woken = [*woken, *await _wait(db, hold, kept)]
         await _give_feedback(db, kept)
+        await _judge_mapped_again(db, kept)
     await wake(db, woken)
 
 
@@ -364,6 +391,14 @@ async def _give_feedback(db: AsyncConnection, judged: Sequence[tuple[Settlement,
         )
         for source in {one.source for _, one in told}:
             await notify(db, f"answer/{source}")
+
+
+async def _judge_mapped_again(db: AsyncConnection, judged: Sequence[tuple[Settlement, Judgement]]) -> None:
+    """Rows that were in hand while a mapping entry they used was changed: `apply` found nothing synced of them."""
+    newest = (await db.execute(_NEWEST)).scalar_one()
+    synced = [s.due.row for s, j in judged if j.state is State.SYNCED and j.configuration < newest]
+    if synced:
+        await run(db, _OF_AN_OLDER_MAPPING, row_columns(synced))
 
 
 def _judgement_columns(judged: Sequence[tuple[Settlement, Judgement]]) -> dict[str, Any]:

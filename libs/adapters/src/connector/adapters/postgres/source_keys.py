@@ -137,6 +137,15 @@ _FAIL = text(
     """
 )
 
+_TOUCH = text(
+    """
+    update source_key
+       set generation = generation + 1, due = coalesce(due, now()), first_due = coalesce(first_due, now()),
+           class = case when due is null then :backfill else class end
+     where tenant = :tenant and connection = :connection and uses && cast(:uses as text[])
+    """
+)
+
 _RELEASE = text(
     """
     update source_key k
@@ -263,20 +272,7 @@ class PostgresSourceKeys:
 
     async def touch(self, connection: ConnectionId, uses: Sequence[str]) -> int:
         async with self._engine.begin() as db:
-            result = await db.execute(
-                text(
-                    """
-                    update source_key
-                       set generation = generation + 1,
-                           due = coalesce(due, now()), first_due = coalesce(first_due, now()),
-                           class = case when due is null then :backfill else class end
-                     where tenant = :tenant and connection = :connection and uses && cast(:uses as text[])
-                    """
-                ),
-                _at(connection) | {"uses": list(uses), "backfill": CLASSES.index(TrafficClass.BACKFILL)},
-            )
-            await notify(db, _channel_key(connection))
-            return result.rowcount
+            return await touch_keys(db, connection, uses)
 
     async def next_due_in_s(self, connection: ConnectionId) -> float | None:
         async with self._engine.begin() as db:
@@ -379,3 +375,11 @@ def _claimed(row: Row[Any]) -> Claimed:
         bool(row.noticed),
         row.traceparent,
     )
+
+
+async def touch_keys(db: AsyncConnection, connection: ConnectionId, uses: Sequence[str]) -> int:
+    """`SourceKeys.touch`, within the transaction that changes the settings."""
+    given = _at(connection) | {"uses": list(uses), "backfill": CLASSES.index(TrafficClass.BACKFILL)}
+    touched = await db.execute(_TOUCH, given)
+    await notify(db, _channel_key(connection))
+    return touched.rowcount

@@ -20,6 +20,7 @@ class OnMappingChange(StrEnum):
 
     NONE = "none"
     OPEN = "open"
+    """Those whose document is still open at its source: neither closed, booked nor cancelled."""
     ALL = "all"
 
 

@@ -9,6 +9,7 @@ from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
 
+from .configuration import OnMappingChange
 from .dispatch import StoredObject
 from .gate import GATE_CLOSED
 from .target import Json, OutcomeKind
@@ -17,6 +18,8 @@ STUCK = frozenset({State.WAITING, State.BLOCKED, State.HELD, State.FAILED, State
 RELEASABLE = frozenset({State.WAITING, State.BLOCKED, State.HELD, State.FAILED})
 NO_CALL = frozenset({GATE_CLOSED, str(OutcomeKind.REAUTHORISE)})
 """Reasons of due rows that rest because no call could be made."""
+ENDED = frozenset({"closed", "cancelled", "booked", "rejected"})
+"""Lifecycles of orders and statuses of invoices at the source that are not open any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,12 @@ class Operations(Protocol):
         """A person decides that the object is this row's; the row is due. Raises ValueError where it is another's."""
         ...
 
-    async def users(self, flow: FlowId, keys: Collection[str]) -> int:
-        """How many synced rows were rendered with one of these dependencies."""
+    async def users(self, flow: FlowId, keys: Collection[str], which: OnMappingChange) -> int:
+        """How many synced rows, of all or of those whose document is open, were rendered with one of these
+        dependencies."""
         ...
 
-    async def touch(self, flow: FlowId, keys: Collection[str], *, synced: bool, actor: str) -> int:
-        """A mapping entry changed: make due the rows that wait for it or are blocked by it, and, if asked, the synced
-        ones that used it. How many."""
+    async def touch(self, flow: FlowId, keys: Collection[str], which: OnMappingChange, actor: str) -> int:
+        """A mapping entry changed: make due the rows that wait for it or are blocked by it, and these synced ones that
+        used it. How many."""
         ...

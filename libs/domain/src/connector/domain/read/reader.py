@@ -8,6 +8,7 @@ from connector.domain.digest import digest
 from connector.domain.documents.envelope import SourceDocument
 from connector.domain.identity import Entity, TrafficClass
 from connector.domain.ports.clock import Randomness
+from connector.domain.ports.epochs import EpochLost
 from connector.domain.ports.gate import GateError
 from connector.domain.ports.jobs import Job, Jobs
 from connector.domain.ports.log import ValueTooLarge
@@ -19,10 +20,17 @@ from connector.domain.vendor_error import Rejected, VendorError
 Publish = Callable[[Sequence[SourceDocument]], Awaitable[None]]
 """Produce to `documents.<system>` and return when Kafka has acknowledged all of them; raise otherwise."""
 
+IsCurrent = Callable[[], Awaitable[bool]]
+"""Whether the connection's settings are still those that its source was made with."""
+
 UNKNOWN_SHAPE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What a room raises over an answer whose shape nobody foresaw: a matter of that document, not of all that follow."""
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 900.0
+
+
+async def always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ class Reader:
         publish: Publish,
         randomness: Randomness,
         traced: Traced = untraced,
+        is_current: IsCurrent = always,
     ) -> None:
         self._source = source
         self._system = system
@@ -59,6 +68,7 @@ class Reader:
         self._publish = publish
         self._random = randomness
         self._traced = traced
+        self._is_current = is_current
         self._connection = source.connection
 
     async def step(self, epoch: int) -> bool:
@@ -71,6 +81,8 @@ class Reader:
         claimed = await self._keys.claim(self._connection, epoch, limit)
         if not claimed:
             return False
+        if not await self._is_current():  # asked after the claim: it may have been made due by just that change
+            raise EpochLost(f"the settings of {self._connection} are others now")
         size = self._source.batch_size(claimed[0].entity)
         for start in range(0, len(claimed), size):
             batch = claimed[start : start + size]

@@ -121,7 +121,7 @@ class Documents:
         reads = []
         for item in stamped:
             row = item.row
-            resolved: dict[str, Any] = {"company": self._company(row)}
+            resolved: dict[str, Any] = {"company": stamp_of(self.settings, row)}
             if (number := supplier_number(row)) in suppliers:
                 resolved["supplier"] = {number: _entry(suppliers[number], {})}
             if entity is Entity.INVOICE:
@@ -155,21 +155,6 @@ class Documents:
         found = await self.transfers.named(self.connection, numbers)
         self.unnamed |= numbers - found.keys()
         return found
-
-    def _company(self, row: Row) -> dict[str, Any]:
-        """What the document's company says of the codes it uses; one that is not configured counts as used too."""
-        code = str(row.get("companyCode") or "")
-        company = self.settings.company.get(code)
-        if company is None:
-            return {code: None}
-        taxes = {line["taxCode"] for line in _coded(row) if line.get("taxCode")}
-        treated = {tax: company.tax[tax].model_dump(mode="json") for tax in sorted(taxes) if tax in company.tax}
-        dimensions = {"cost_unit": self.settings.cost_unit, "project": self.settings.project}
-        return {
-            f"{code}/tax": treated,
-            f"{code}/credit_types": list(company.credit_types),
-            "dimensions": dimensions,
-        }
 
     async def _images(self, row: Row, traffic: TrafficClass) -> dict[str, Any]:
         """The invoice's own image, where Basware lists it. It is kept apart; the document says where."""
@@ -209,6 +194,22 @@ def numbers_of(vendor: Row) -> list[str]:
 
 def answers_of(row: Row) -> int:
     return len(row.get("transferResponses", ()))
+
+
+def stamp_of(settings: Settings, row: Row) -> dict[str, Any]:
+    """What the settings say of a document and its codes; a company that is not configured counts as used too."""
+    code = str(row.get("companyCode") or "")
+    company = settings.company.get(code)
+    if company is None:
+        return {code: None}
+    taxes = {line["taxCode"] for line in _coded(row) if line.get("taxCode")}
+    treated = {tax: company.tax[tax].model_dump(mode="json") for tax in sorted(taxes) if tax in company.tax}
+    return {
+        f"{code}/tax": treated,
+        f"{code}/credit_types": list(company.credit_types),
+        "cost_unit": settings.cost_unit,
+        "project": settings.project,
+    }
 
 
 def _coded(row: Row) -> Sequence[Row]:

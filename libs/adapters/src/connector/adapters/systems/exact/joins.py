@@ -133,7 +133,7 @@ class Joins:
             treatment = company.vat.get(code)
             stamped[f"vat/{code}"] = None if treatment is None else treatment.model_dump(mode="json")
         for code in sorted(set(item_codes)):
-            stamped[f"account/{code}"] = company.accounts.get(code)
+            stamped[f"accounts/{code}"] = company.accounts.get(code)
         return stamped
 
 

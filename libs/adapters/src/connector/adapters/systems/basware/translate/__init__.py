@@ -11,7 +11,7 @@ from .order import translate_order
 from .supplier import translate_supplier
 from .values import guarded
 
-TRANSLATION_VERSION = 2
+TRANSLATION_VERSION = 3
 """Raise it whenever a record becomes another document: what is written already is compared again."""
 
 TRANSLATIONS = Translations(

@@ -93,15 +93,15 @@ def of_company(resolved: Json, company: str | None, what: str) -> Any:
 
 def coding(row: Json, resolved: Json, share: Decimal = HUNDRED) -> dict[str, Any]:
     """The accounting of one row; which fields hold cost unit and project is the connection's to say."""
-    fields = (resolved.get("company") or {}).get("dimensions") or {}
-    used = {name for name in fields.values() if name}
+    stamped = resolved.get("company") or {}
+    cost_unit, project = stamped.get("cost_unit"), stamped.get("project")
     return {
         "share": share,
         "gl_account": row.get("accountCode") or None,
         "cost_center": row.get("costCenterCode") or None,
-        "cost_unit": row.get(fields["cost_unit"]) if fields.get("cost_unit") else None,
-        "project": row.get(fields["project"]) if fields.get("project") else None,
-        "dimensions": {name: str(row[name]) for name in DIMENSIONS if row.get(name) and name not in used},
+        "cost_unit": row.get(cost_unit) if cost_unit else None,
+        "project": row.get(project) if project else None,
+        "dimensions": {n: str(row[n]) for n in DIMENSIONS if row.get(n) and n not in (cost_unit, project)},
     }
 
 

@@ -12,7 +12,7 @@ from .reference import translate_reference
 from .supplier import translate_supplier
 from .values import guarded
 
-TRANSLATION_VERSION = 1
+TRANSLATION_VERSION = 2
 """Raise it whenever a record becomes another document: what is written already is compared again."""
 
 TRANSLATIONS = Translations(

@@ -8,7 +8,7 @@ from .values import Json, company_value, joined
 def account_of(item_id: str | None, supplier_id: str, resolved: Json) -> str | None:
     """The company's table, then the item's own account, its group's, the supplier's default; None if none has one."""
     item = joined(resolved, "item", item_id)
-    override = company_value(resolved, f"account/{item.get('Code')}")
+    override = company_value(resolved, f"accounts/{item.get('Code')}")
     if override:
         return str(override)
     name = "GLStock" if item.get("IsStockItem") else "GLCosts"

@@ -89,7 +89,7 @@ def joined(resolved: Json, kind: str, key: str | int | None) -> Json:
 
 
 def company_value(resolved: Json, key: str) -> Any:
-    """A setting of the company as stamped on the record (`currency`, `vat/4`, `account/ITEM`); None where not set."""
+    """A setting of the company as stamped on the record (`currency`, `vat/4`, `accounts/ITEM`); None where not set."""
     return resolved.get("company", _NOTHING).get(key)
 
 
