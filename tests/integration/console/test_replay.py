@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from sqlalchemy import text
 
 from connector.adapters.configuration.tenant_file import load
 from connector.adapters.kafka.admin import apply_topics
@@ -25,7 +26,7 @@ from connector.adapters.runtime import Runtime, kafka_settings, runtime
 from connector.console.services import Platform, new_key_ring
 from connector.domain.documents.envelope import AnyRecord
 from connector.domain.documents.messages import canonical_message
-from connector.domain.identity import ConnectionId, Entity, FlowId, Role
+from connector.domain.identity import ConnectionId, Entity, FlowId, Role, RowRef
 from connector.domain.ports.dispatch import Judgement, Settlement
 from connector.domain.ports.log import catalogue
 from connector.domain.sync.intake import Intake
@@ -47,6 +48,8 @@ async def run(
     example = checkout() / "contracts" / "examples" / "tenant.yaml"
     await asyncio.to_thread(apply_topics, kafka_settings(), catalogue(["exact", "coupa"]))
     async with runtime("test") as opened:
+        async with opened.engine.begin() as db:
+            await db.execute(text("truncate desired, desired_payload"))
         await opened.configuration.apply(load(example, loopback_http=True), "test", {})
         yield opened
 
@@ -103,6 +106,32 @@ async def test_a_span_of_the_log_is_replayed_exactly_and_no_group_is_left_behind
         assert nothing["due"] == 0
     groups = AdminClient(kafka_settings().client()).list_consumer_groups(request_timeout=10).result().valid
     assert not [group.group_id for group in groups if group.group_id.startswith(kafka_settings().group_prefix)]
+
+
+async def test_what_the_writer_missed_is_taken_in_at_its_newest_version(run: Runtime) -> None:
+    """As after a reset to the end, or where the log had dropped what was not read."""
+    behind, never = read_at_source("1", "s1"), read_at_source("2", "s1")
+    later = record(order("PO-2", "250.00", supplier="s1"), "2", read=2).model_copy(update={"connection": "exact-nl"})
+    newer = record(order("PO-1", "90.00", supplier="s1"), "1", read=2).model_copy(update={"connection": "exact-nl"})
+    await settled(run, behind)
+    async with run.kafka() as log:
+        begin = datetime.now(UTC).isoformat()
+        await log.produce([canonical_message(one, document="d") for one in (never, newer)])
+        await asyncio.sleep(0.05)
+        end = datetime.now(UTC).isoformat()
+        await asyncio.sleep(0.05)
+        await log.produce([canonical_message(later, document="d")])
+    span = ["replay", "--flow", "exact-to-coupa", "--from", begin, "--to", end]
+    done = await asyncio.to_thread(connector, *span, "--yes")
+    assert (done["documents"], done["due"], done["missed"]) == (2, 1, 2)
+    assert await states(run) == {State.DUE: 2}
+    operations = PostgresOperations(run.engine)
+    for one in (newer, later):
+        row = await operations.row(RowRef(FLOW, Entity.PURCHASE_ORDER, one.native_id))
+        assert row is not None
+        assert json.loads(row.document)["content_digest"] == one.content_digest
+    again = await asyncio.to_thread(connector, *span, "--yes")
+    assert (again["due"], again["missed"]) == (0, 0)
 
 
 async def test_an_order_that_cannot_be_understood_is_refused_with_an_example(run: Runtime) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,14 +11,19 @@ import typer
 
 from connector.adapters.kafka.scan import scan
 from connector.adapters.postgres.blobs import PostgresBlobs
+from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.operations import PostgresOperations
+from connector.adapters.postgres.references import PostgresReferences
 from connector.adapters.runtime import Runtime, kafka_settings
 from connector.console.output import Output, Refused
 from connector.console.records import EntityOption, FlowOption, IdsArgument
 from connector.console.session import JsonFlag, TenantOption, YesFlag, actor, command, find_flow, platform
-from connector.domain.identity import ConnectionId, Entity, EntityRef
+from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId
+from connector.domain.ports.configuration import Flow, Snapshot
+from connector.domain.ports.desired import Origin
 from connector.domain.ports.log import canonical_topic
 from connector.domain.ports.operations import Selection
+from connector.domain.sync.intake import Incoming, Intake
 from connector.domain.sync.states import Cause, State
 
 app = typer.Typer()
@@ -87,6 +92,9 @@ class Chosen:
     def documents(self) -> int:
         return sum(len(ids) for ids in self.native_ids.values())
 
+    def selections(self, flow: FlowId, states: Collection[State]) -> list[Selection]:
+        return [Selection(flow, frozenset(states), of, sorted(named)) for of, named in self.native_ids.items()]
+
 
 async def choose(run: Runtime, choice: Choice, entities: Sequence[Entity]) -> Chosen:
     """Read the canonical topics once, from a time to a time, outside every consumer group."""
@@ -99,6 +107,26 @@ async def choose(run: Runtime, choice: Choice, entities: Sequence[Entity]) -> Ch
                 chosen.records += 1
                 chosen.native_ids[ref.entity].add(ref.native_id)
     return chosen
+
+
+async def take_in(run: Runtime, flow: Flow, since: datetime | None, chosen: Chosen, snapshot: Snapshot) -> int:
+    """Give the chosen documents' newest records to the intake, whenever they came: the writer may never have seen them
+    (the log had dropped them, or a group was reset forward). How many rows were missing or older."""
+    system = snapshot.connections[flow.target].system
+    intake = Intake(PostgresDesiredRows(run.engine), PostgresReferences(run.engine), system)
+    topics = [canonical_topic(entity) for entity in chosen.native_ids]
+    newer = 0
+    async for batch in scan(kafka_settings(), topics, PostgresBlobs(run.engine), since, None):
+        records = []
+        for record in batch:
+            ref = EntityRef.parse(record.key)
+            meant = ref.connection == flow.source and ref.native_id in chosen.native_ids.get(ref.entity, ())
+            if meant and record.value is not None:
+                origin = Origin(record.topic, record.partition, record.offset)
+                records.append(Incoming(record.key, record.value, origin))
+        if records:
+            newer += (await intake.take(records, snapshot)).newer
+    return newer
 
 
 def instant(name: str, text: str | None) -> datetime | None:
@@ -131,7 +159,7 @@ async def replay(
     """Look at records again in the target, and write what differs. The brake holds back many at once.
 
     Without --from, --to and --where: every settled record of the flow. With them: the records whose versions on the
-    canonical topics fit, whatever state they are in. Dates are days in UTC.
+    canonical topics fit, whatever state they are in; those that the writer missed are taken in. Dates are days in UTC.
     """
     output = Output(as_json=as_json)
     begin, end = instant("--from", since), instant("--to", until)
@@ -141,17 +169,26 @@ async def replay(
         known = find_flow(snapshot, flow, tenant)
         operations = PostgresOperations(run.engine)
         found: Mapping[str, int] = {}
+        chosen: Chosen | None = None
         if begin is None and end is None and not conditions:
             selections = [Selection(known, SETTLED, entity, ids or None)]
         else:
             declared = snapshot.flows[known]
             choice = Choice(declared.source, begin, end, conditions, frozenset(ids or ()))
             chosen = await choose(run, choice, [entity] if entity else sorted(declared.entities))
-            selections = [Selection(known, REPLAYED, of, sorted(named)) for of, named in chosen.native_ids.items()]
+            selections = chosen.selections(known, REPLAYED)
+            known_rows = sum([await operations.count(of) for of in chosen.selections(known, frozenset(State))])
             found = {"records": chosen.records, "documents": chosen.documents}
-            output.note(f"The log has {chosen.records} such versions of {chosen.documents} documents.")
+            output.note(
+                f"The log has {chosen.records} such versions of {chosen.documents} documents; "
+                f"{chosen.documents - known_rows} of these never reached the flow."
+            )
         count = sum([await operations.count(selection) for selection in selections])
-        if count:
+        missed = 0
+        if count or (chosen is not None and chosen.documents):
             output.confirm(f"Look at {count} records of {known} again in the target?", yes=yes)
             count = sum([await operations.again(selection, Cause.REPLAY, actor()) for selection in selections])
-    output.result({"flow": str(known), "due": count, **found}, [f"{count} records of {known} are due again."])
+            if chosen is not None:
+                missed = await take_in(run, snapshot.flows[known], begin, chosen, snapshot)
+    told = [f"{count} records of {known} are due again.", *([f"{missed} had been missed."] if missed else [])]
+    output.result({"flow": str(known), "due": count, "missed": missed, **found}, told)
