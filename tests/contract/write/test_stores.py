@@ -387,6 +387,23 @@ async def test_a_changed_mapping_touches_exactly_the_rows_that_used_it(stores: S
     assert due.cause is Cause.APPLY
 
 
+async def test_what_only_our_settings_changed_counts_for_the_brake(stores: Stores) -> None:
+    hold = await hold_of(stores)
+
+    async def became(native_id: str, said: str | None, **given: Any) -> Cause:
+        await stores.rows.upsert([desired(native_id, read_digest="said")])
+        (due,) = [due for due in await claim(stores, hold) if due.row.native_id == native_id]
+        await judge(stores, hold, due, State.SYNCED)
+        await stores.rows.upsert([desired(native_id, read=2, content="c2", read_digest=said, **given)])
+        return {due.row.native_id: due.cause for due in await claim(stores, hold)}[native_id]
+
+    assert await became("1", "said") is Cause.APPLY
+    assert await became("2", "said otherwise") is Cause.SOURCE
+    assert await became("3", None) is Cause.SOURCE, "nobody knows"
+    await stores.rows.upsert([desired("1", read=3, content="c3", read_digest="said otherwise")])
+    assert {due.row.native_id: due.cause for due in await claim(stores, hold)}["1"] is Cause.SOURCE
+
+
 async def test_a_row_in_hand_while_its_mapping_changed_is_due_again(stores: Stores) -> None:
     hold = await hold_of(stores)
     await stores.rows.upsert([desired(n) for n in "123"])

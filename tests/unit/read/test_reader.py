@@ -27,6 +27,7 @@ class Ledger:
     garbled: set[str] = field(default_factory=set)
     """Keys whose answer makes the room stumble, with all that were asked for beside them."""
     swept: int = 0
+    joined: Mapping[str, Any] = field(default_factory=dict)
     connection: ConnectionId = CONNECTION
     jobs: Sequence[JobKind] = ()
     stamps: frozenset[str] = frozenset()
@@ -44,7 +45,7 @@ class Ledger:
 
     def _answer(self, notice: Notice, read_at: datetime) -> Read:
         if notice.native_id in self.holds:
-            return Read(notice.native_id, read_at, self.holds[notice.native_id])
+            return Read(notice.native_id, read_at, self.holds[notice.native_id], self.joined)
         absence = Absence.PROVEN_DELETED if notice.deleted else Absence.UNEXPLAINED
         return Read(notice.native_id, read_at, absence=absence)
 
@@ -94,6 +95,21 @@ async def test_a_late_notice_of_a_document_known_to_be_deleted_does_not_make_it_
     assert await desk.read(Notice(ORDER, "1")) == ["shown"]
     del desk.ledger.holds["1"]
     assert await desk.read(Notice(ORDER, "1")) == ["missing-at-source"], "it came back, so the old proof counts no more"
+
+
+async def test_what_the_source_said_is_told_apart_from_our_settings() -> None:
+    desk = Desk()
+    desk.ledger.holds["1"] = {"number": "1"}
+    for joined in (
+        {"supplier": {"s1": {"digest": "a"}}, "company": {"vat/4": "AE"}},
+        {"supplier": {"s1": {"digest": "a"}}, "company": {"vat/4": "S"}},
+        {"supplier": {"s1": {"digest": "b"}}, "company": {"vat/4": "S"}},
+    ):
+        desk.ledger.joined = joined
+        await desk.read(Notice(ORDER, "1"))
+    first, other_settings, other_supplier = [document.read_digest for document in desk.produced]
+    assert first == other_settings
+    assert other_settings != other_supplier
 
 
 async def test_a_document_that_nobody_can_make_sense_of_is_named_and_all_others_go_on() -> None:

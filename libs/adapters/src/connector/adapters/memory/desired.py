@@ -40,10 +40,12 @@ class MemoryDesiredRows:
         became_due = state is State.DUE and (content or row.state is not State.DUE)
         if content:
             row.attempts, row.released = 0, False
-            if desired.revision.read_at > before.revision.read_at:
+            later = desired.revision.read_at > before.revision.read_at
+            said_the_same = desired.read_digest is not None and desired.read_digest == before.read_digest
+            if later and not said_the_same:
                 row.cause = Cause.SOURCE
             elif row.state is not State.DUE:
-                row.cause = Cause.TRANSLATION
+                row.cause = Cause.APPLY if later else Cause.TRANSLATION
         row.desired = desired
         row.received_at = self._tables.now()
         if became_due:

@@ -36,17 +36,18 @@ _UPSERT = text(
             {array_of("sources")}, {array_of("targets")}, {array_of("numbers")},
             {array_of("read_ats", "timestamptz")}, {array_of("versions", "integer")}, {array_of("contents")},
             {array_of("resolved")}, {array_of("statuses")}, {array_of("classes", "smallint")},
-            {array_of("payloads")}, {array_of("details")}, {array_of("traceparents")})
+            {array_of("payloads")}, {array_of("details")}, {array_of("traceparents")}, {array_of("reads")})
             as g(tenant, flow, entity, native_id, source_connection, target_connection, number, read_at,
-                 translation_version, content_digest, resolved_digest, status, class, payload, detail, traceparent)
+                 translation_version, content_digest, resolved_digest, status, class, payload, detail, traceparent,
+                 read_digest)
          order by tenant, flow, entity, native_id),
     newer as (
         insert into desired as d (tenant, flow, entity, native_id, source_connection, target_connection, number,
                                   read_at, translation_version, content_digest, resolved_digest, status, class,
-                                  cause, state, due, first_due, traceparent)
+                                  cause, state, due, first_due, traceparent, read_digest)
         select tenant, flow, entity, native_id, source_connection, target_connection, number, read_at,
                translation_version, content_digest, resolved_digest, status, class, 'source', 'due', now(), now(),
-               traceparent
+               traceparent, read_digest
           from given
         on conflict (tenant, flow, entity, native_id) do update set
             source_connection = excluded.source_connection,
@@ -58,13 +59,15 @@ _UPSERT = text(
             resolved_digest = excluded.resolved_digest,
             status = excluded.status,
             traceparent = excluded.traceparent,
+            read_digest = excluded.read_digest,
             class = case when d.state = 'due' then least(d.class, excluded.class) else excluded.class end,
             received_at = now(),
             cause = case
                 when (d.content_digest, d.status) = (excluded.content_digest, excluded.status) then d.cause
-                when excluded.read_at > d.read_at then 'source'
-                when d.state <> 'due' then 'translation'
-                else d.cause end,
+                when excluded.read_at > d.read_at and (d.read_digest = excluded.read_digest) is not true then 'source'
+                when d.state = 'due' then d.cause
+                when excluded.read_at > d.read_at then 'apply'
+                else 'translation' end,
             attempts = case when (d.content_digest, d.status) = (excluded.content_digest, excluded.status)
                 then d.attempts else 0 end,
             released = d.released and (d.content_digest, d.status) = (excluded.content_digest, excluded.status),
@@ -151,6 +154,7 @@ def _columns(wanted: Sequence[Desired]) -> dict[str, object]:
         "payloads": [desired.payload for desired in wanted],
         "details": [_detail(desired) for desired in wanted],
         "traceparents": [desired.traceparent for desired in wanted],
+        "reads": [desired.read_digest for desired in wanted],
     }
 
 

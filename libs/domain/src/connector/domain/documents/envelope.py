@@ -43,6 +43,8 @@ class SourceDocument(BaseModel):
     """Digest of `record` without stamps."""
     resolved_digest: str | None = None
     """Digest of `resolved`; None where the reader left it to others."""
+    read_digest: str | None = None
+    """Digest of what the source itself said: the record and what is joined to it, without our own settings."""
     _traceparent: str | None = PrivateAttr(default=None)
 
     def traced_by(self, traceparent: str | None) -> Self:
@@ -87,6 +89,8 @@ class CanonicalRecord(BaseModel, Generic[D]):
     translation_version: int
     content_digest: str
     resolved_digest: str
+    read_digest: str | None = None
+    """Of the source document: content that differs with this the same was changed by our settings or translation."""
     provenance: str = "native"
     """`native`, or `connector:<flow>` where the connector wrote it there."""
     status: RecordStatus = RecordStatus.OK

@@ -72,6 +72,7 @@ def canonical(source: SourceDocument, translations: Translations) -> AnyRecord:
         "read_at": source.read_at,
         "translation_version": translations.version,
         "resolved_digest": source.resolved_digest or digest(source.resolved),
+        "read_digest": source.read_digest,
         "cause": source.cause,
         "proof": source.proof,
         "resolved": source.resolved,

@@ -34,6 +34,8 @@ class Desired:
     origin: Origin
     traceparent: str | None = None
     """Of the trace that the record is a part of."""
+    read_digest: str | None = None
+    """Of what the source itself said, where the record tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class DesiredRows(Protocol):
         """Store each row whose revision is newer than the stored one, at most one a key.
 
         It becomes due where the content (or status) differs, or where only `resolved` differs and the row is blocked
-        or waiting. An equal read at a raised translation version counts as a change of the translation, not of the
-        source. Wakes the dispatchers of the targets concerned.
+        or waiting. An equal read at a raised translation version counts as a change of the translation, and a later
+        read of the same under other settings as one of an apply: neither of the source. Wakes the dispatchers of the
+        targets concerned.
         """
         ...
 

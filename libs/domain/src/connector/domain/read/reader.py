@@ -161,6 +161,7 @@ class Reader:
         await self._keys.notice(self._connection, again, TrafficClass.CATCH_UP, swept=True)
 
     def _document(self, key: Claimed, read: Read) -> SourceDocument:
+        content = self._content_digest(read)
         return SourceDocument(
             tenant=self._connection.tenant,
             connection=self._connection.connection,
@@ -173,8 +174,9 @@ class Reader:
             resolved=dict(read.resolved),
             absence=read.absence,
             proof=read.proof,
-            digest=self._content_digest(read),
+            digest=content,
             resolved_digest=digest(dict(read.resolved)),
+            read_digest=digest([content, {kind: found for kind, found in read.resolved.items() if kind != "company"}]),
         )
 
     async def _run_job(self, epoch: int) -> bool:

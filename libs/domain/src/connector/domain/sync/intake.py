@@ -116,6 +116,7 @@ class Intake:
                 revision=record.revision,
                 content_digest=envelope["content_digest"],
                 resolved_digest=envelope["resolved_digest"],
+                read_digest=envelope.get("read_digest"),
                 status=RecordStatus(envelope.get("status", RecordStatus.OK)),
                 traffic=_traffic(envelope.get("cause")),
                 payload=record.text,
