@@ -24,7 +24,7 @@ from connector.domain.ports.dispatch import (
     StoredObject,
 )
 from connector.domain.ports.epochs import EpochLost, Hold
-from connector.domain.ports.operations import RELEASABLE, Selection
+from connector.domain.ports.operations import RELEASABLE, Selection, Withheld
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
 from connector.domain.ports.target import Dependency, NaturalKey, TargetObject
 from connector.domain.reasons import Reason
@@ -362,6 +362,24 @@ async def test_stuck_rows_are_told_by_cause_and_released_by_it(stores: Stores) -
     story = await stores.operations.story(row_of("1"))
     assert [(line.event, line.actor) for line in story] == [("received", "connector"), ("released", "ann")]
     assert story[0].detail["offset"] == 42
+
+
+async def test_what_is_held_back_is_shown_with_its_difference(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    await stores.rows.upsert([desired(n) for n in "123"])
+    change = {"verb": "update", "wanted": {"total": "2"}, "found": {"total": "1"}}
+    for due in await claim(stores, hold):
+        reasons = [Reason(code="dry-run" if due.row.native_id == "1" else "mass-change", message="")]
+        difference = None if due.row.native_id == "3" else change
+        await judge(stores, hold, due, State.HELD, reasons=reasons, difference=difference)
+    every = Selection(FLOW, RELEASABLE)
+    assert await stores.operations.withheld(every, 10) == [
+        Withheld(row_of("1"), "N-1", change),
+        Withheld(row_of("2"), "N-2", change),
+    ]
+    assert [one.row for one in await stores.operations.withheld(every, 1)] == [row_of("1")]
+    braked = Selection(FLOW, RELEASABLE, code="mass-change")
+    assert [one.row for one in await stores.operations.withheld(braked, 10)] == [row_of("2")]
 
 
 async def test_a_changed_mapping_touches_exactly_the_rows_that_used_it(stores: Stores) -> None:

@@ -2,7 +2,9 @@
 
 from datetime import UTC, date, datetime
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from connector.adapters.postgres.engine import engine
 from connector.adapters.postgres.retention import AuditRetention, forget_answers, forget_calls
@@ -33,6 +35,19 @@ async def test_old_months_are_dropped_whole_and_later_ones_stay(database_url: st
     assert await retention.drop_before(date(2026, 1, 1)) == ["audit_2025_12"]
     async with pool.begin() as db:
         assert list((await db.execute(text("select at from audit"))).scalars()) == instants[2:]
+    await pool.dispose()
+
+
+@pytest.mark.parametrize(
+    "change", ["update audit set actor = 'nobody'", "delete from audit", "delete from audit_default"]
+)
+async def test_what_was_told_is_neither_changed_nor_taken_back(database_url: str, change: str) -> None:
+    pool = engine(database_url)
+    async with pool.begin() as db:
+        await db.execute(_TELL, {"at": datetime(2025, 11, 3, tzinfo=UTC)})
+    with pytest.raises(DBAPIError, match="only added to"):
+        async with pool.begin() as db:
+            await db.execute(text(change))
     await pool.dispose()
 
 

@@ -19,12 +19,16 @@ from connector.console.session import (
     find_tenant,
     platform,
 )
-from connector.domain.identity import Entity, EntityRef, RowRef
+from connector.domain.identity import Entity, EntityRef, FlowId, RowRef
 from connector.domain.ports.configuration import FlowState, Snapshot
-from connector.domain.ports.operations import RELEASABLE, RowView, Selection, StoryLine, StuckBy
+from connector.domain.ports.operations import RELEASABLE, RowView, Selection, StoryLine, StuckBy, Withheld
 from connector.domain.sync.states import State
 
 app = typer.Typer()
+
+SHOWN = 20
+"""Differences of a dry run, unless more are asked for."""
+BRIEF = 80
 
 FlowOption = Annotated[str, typer.Option("--flow", help="The flow.")]
 EntityOption = Annotated[Entity | None, typer.Option("--entity", help="Only records of this kind.")]
@@ -127,6 +131,8 @@ async def release(
     entity: EntityOption = None,
     cause: Annotated[str | None, typer.Option("--cause", help="Only records stuck with this reason code.")] = None,
     missing: Annotated[str | None, typer.Option("--missing", help="Only records that miss this.")] = None,
+    show: Annotated[bool, typer.Option("--dry-run", help="Show what would be written and change nothing.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="With --dry-run: how many records to show.")] = SHOWN,
     yes: YesFlag = False,
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
@@ -146,6 +152,11 @@ async def release(
         if dry_run:
             chosen = Selection(known, frozenset({State.HELD}), code="dry-run")
         count = await operations.count(chosen)
+        if show:
+            held = await operations.withheld(chosen, limit)
+            lines = [*(line for one in held for line in _difference_lines(one)), _shown_of(held, count, known)]
+            output.result(held, lines)
+            return
         if dry_run:
             output.confirm(f"End the dry run of {known}? {count} records it held will be written.", yes=yes)
             await run.configuration.go_live(known, actor())
@@ -154,6 +165,27 @@ async def release(
             count = await operations.release(chosen, actor())
     done = f"Flow {known} is live; {count} records go" if dry_run else f"{count} records of {known} are due again"
     output.result({"flow": str(known), "released": count, "ended_dry_run": dry_run}, [f"{done}."])
+
+
+def _shown_of(held: Sequence[Withheld], count: int, flow: FlowId) -> str:
+    rest = f"; {count - len(held)} more are judged anew, or shown with --limit" if count > len(held) else ""
+    return f"{len(held)} of {count} records of {flow} that a release lets go are shown{rest}. Nothing was changed."
+
+
+def _difference_lines(held: Withheld) -> Sequence[str]:
+    """The record and what would be done; for a change each field with what is there and what would be."""
+    told, row = held.difference, held.row
+    wanted, found = told.get("wanted") or {}, told.get("found")
+    head = f"{row.entity} {held.number or row.native_id}: {told.get('verb')} ({', '.join(told.get('steps') or ())})"
+    if found is None:
+        return [head]
+    differing = [name for name in sorted(wanted) if wanted[name] != found.get(name)]
+    return [head, *(f"  {name}: {_brief(found.get(name))} -> {_brief(wanted[name])}" for name in differing)]
+
+
+def _brief(value: Any) -> str:
+    text = _value(value)
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}..."
 
 
 @app.command()

@@ -7,7 +7,16 @@ from datetime import datetime
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.ports.dispatch import StoredObject
-from connector.domain.ports.operations import NO_CALL, RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
+from connector.domain.ports.operations import (
+    NO_CALL,
+    RELEASABLE,
+    STUCK,
+    RowView,
+    Selection,
+    StoryLine,
+    StuckBy,
+    Withheld,
+)
 from connector.domain.ports.target import TargetObject
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
@@ -84,6 +93,11 @@ class MemoryOperations:
 
     async def count(self, selection: Selection) -> int:
         return sum(1 for _ in self._selected(selection))
+
+    async def withheld(self, selection: Selection, limit: int) -> Sequence[Withheld]:
+        held = [(ref, self._tables.rows[ref]) for ref in sorted(self._selected(selection))]
+        found = [Withheld(ref, row.desired.number, row.difference) for ref, row in held if row.difference is not None]
+        return found[:limit]
 
     def _selected(self, selection: Selection) -> Iterable[RowRef]:
         for ref, row in list(self._tables.rows.items()):

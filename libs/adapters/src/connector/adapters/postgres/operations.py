@@ -12,7 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
 from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.ports.dispatch import Event, StoredObject
-from connector.domain.ports.operations import NO_CALL, RELEASABLE, STUCK, RowView, Selection, StoryLine, StuckBy
+from connector.domain.ports.operations import (
+    NO_CALL,
+    RELEASABLE,
+    STUCK,
+    RowView,
+    Selection,
+    StoryLine,
+    StuckBy,
+    Withheld,
+)
 from connector.domain.ports.target import TargetObject
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import Cause, State
@@ -46,6 +55,12 @@ _SELECTED = """
          or reasons @> jsonb_build_array(jsonb_build_object('missing', cast(:missing as text))))
 """
 _COUNT = text(f"select count(*) from desired where {_SELECTED}")
+_WITHHELD = text(
+    f"""
+    select entity, native_id, number, difference from desired where {_SELECTED} and difference is not null
+     order by entity, native_id limit :limit
+    """
+)
 _RELEASE = text(
     f"""
     update desired set released = true, attempts = 0, wait_until = null, state = 'due', due = now(), state_since = now()
@@ -217,6 +232,13 @@ class PostgresOperations:
     async def count(self, selection: Selection) -> int:
         async with self._engine.begin() as db:
             return int((await db.execute(_COUNT, _selected(selection))).scalar_one())
+
+    async def withheld(self, selection: Selection, limit: int) -> Sequence[Withheld]:
+        async with self._engine.begin() as db:
+            return [
+                Withheld(RowRef(selection.flow, Entity(row.entity), row.native_id), row.number, row.difference)
+                for row in await db.execute(_WITHHELD, _selected(selection) | {"limit": limit})
+            ]
 
     async def release(self, selection: Selection, actor: str) -> int:
         given = _selected(selection) | {"states": sorted(selection.states & RELEASABLE)}

@@ -98,6 +98,7 @@ class AuditRetention:
                     await db.execute(text(f"drop table {name}"))
                     dropped.append(name)
             before = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            await db.execute(text("set local connector.retention = 'on'"))
             await db.execute(text("delete from audit_default where at < :before"), {"before": before})
         return dropped
 

@@ -53,6 +53,15 @@ class RowView:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What would be written of a held row: part, verb, steps, and `wanted` beside `found` (None: not there yet)."""
+
+    row: RowRef
+    number: str | None
+    difference: Json
+
+
+@dataclass(frozen=True, slots=True)
 class StoryLine:
     at: datetime
     event: str
@@ -97,6 +106,10 @@ class Operations(Protocol):
 
     async def count(self, selection: Selection) -> int:
         """How many rows an order would be for: shown before it is given."""
+        ...
+
+    async def withheld(self, selection: Selection, limit: int) -> Sequence[Withheld]:
+        """The differences of held rows, in the order of their names."""
         ...
 
     async def release(self, selection: Selection, actor: str) -> int:
