@@ -1,14 +1,18 @@
 """The company's month through every service as its own process: undisturbed, disturbed, and told again from the log."""
 
 import asyncio
+import inspect
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from connector.adapters.parts.offsets import reset_to_earliest
 from connector.adapters.runtime import kafka_settings
-from connector.console.demo import watching
+from connector.console.demo import command, watching
 from connector.console.demo.play import Hook, Played, play
 from connector.console.demo.stage import Stage
 from connector.sandbox.demo import Size
@@ -18,6 +22,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.usefixtures("own_par
 SEED = 7
 SESSION_S = 11.0
 """A static member belongs to its group until its session of 10 s is over."""
+KEYS = frozenset(
+    {
+        *("name", "documents", "totals", "differences", "doubled", "blocked_reasons"),
+        *("calls", "documents_per_call", "missed_webhooks_caught", "latency_ms"),
+    }
+)
+"""Of a flow in the report: other tools read them."""
 WRITES = frozenset({"POST", "PUT", "DELETE", "PATCH"})
 
 
@@ -69,8 +80,43 @@ async def played(**hooks: Hook) -> Played:
     return await play("exact-coupa", seed=SEED, size=Size.SMALL, progress=Told(), **hooks)
 
 
-async def test_services_killed_in_turn_change_nothing_and_a_replay_writes_nothing() -> None:
+async def reported(
+    shown: Played, report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any]]:
+    """How `connector demo` ends, and the report it leaves behind, where its one flow went so."""
+
+    async def as_it_went(*_: Any, **__: Any) -> Played:
+        return shown
+
+    monkeypatch.setattr(command, "play", as_it_went)
+    monkeypatch.setattr(command, "REPORT", report)
+    capsys.readouterr()
+    ended = 0
+    try:
+        await inspect.unwrap(command.demo)(flow="exact-coupa", size=Size.SMALL, seed=SEED, keep=False, as_json=True)
+    except typer.Exit as exit:
+        ended = exit.exit_code
+    told: dict[str, Any] = json.loads(await asyncio.to_thread(report.read_text))
+    assert told == json.loads(capsys.readouterr().out)
+    return ended, told
+
+
+async def test_services_killed_in_turn_change_nothing_and_a_replay_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     undisturbed = await played(afterwards=everything_told_again)
     assert undisturbed.agree, json.dumps(undisturbed.as_json(), indent=2)
     disturbed = await played(meanwhile=each_service_killed_once)
     assert outcome(disturbed) == outcome(undisturbed)
+    report = tmp_path / "demo-report.json"
+    ended, told = await reported(undisturbed, report, monkeypatch, capsys)
+    (flow,) = told["flows"]
+    assert (ended, told["agree"]) == (0, True)
+    assert flow.keys() >= KEYS
+    assert {connection.partition("-")[0] for connection in flow["calls"]} == {"exact", "coupa"}
+    assert flow["missed_webhooks_caught"] > 0, "the sandbox loses some"
+    assert flow["documents_per_call"] > 0
+    assert 0 < flow["latency_ms"]["p50"] <= flow["latency_ms"]["p99"]
+    doubled = replace(undisturbed, comparison=replace(undisturbed.comparison, doubled=1))
+    ended, told = await reported(doubled, report, monkeypatch, capsys)
+    assert (ended, told["agree"]) == (1, False)
