@@ -13,13 +13,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from connector.adapters.configuration.tenant_file import load
 from connector.adapters.kafka.admin import apply_topics
 from connector.adapters.kafka.settings import KafkaSettings
-from connector.adapters.parts.part import free_port
+from connector.adapters.parts.part import checkout, free_port
 from connector.adapters.postgres.configuration import PostgresConfiguration
 from connector.adapters.postgres.engine import engine
 from connector.adapters.postgres.vault import PostgresSealedStore
 from connector.adapters.systems import names
 from connector.adapters.vault import FileKeys, Vault
-from connector.console.processes import Process, Processes
+from connector.console.processes import Process, Processes, module
 from connector.console.services import Platform, new_key_ring, service
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.log import catalogue, webhooks_topic
@@ -88,16 +88,18 @@ async def declare(database_url: str, file: Path, key_ring: Path) -> str:
 
 
 @contextmanager
-def receiving(kafka: str, database_url: str, folder: Path, key_ring: Path) -> Iterator[Receiver]:
+def receiving(
+    kafka: str, database_url: str, folder: Path, key_ring: Path, command: Sequence[str] | None = None
+) -> Iterator[Receiver]:
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{folder.name}.")
     platform = Platform(kafka, database_url, f"http://127.0.0.1:{free_port()}", key_ring)
     (folder / "tenant.yaml").write_text(TENANT)
     endpoint = asyncio.run(declare(database_url, folder / "tenant.yaml", key_ring))
     spec = service("ingest", platform)
-    environment = {**spec.environment, "KAFKA_TOPIC_PREFIX": settings.topic_prefix}
+    environment = {**spec.environment, "KAFKA_TOPIC_PREFIX": settings.topic_prefix, "PYTHONPATH": str(checkout())}
     with Processes(folder) as processes:
         ready_url = f"{platform.public_base_url}/livez"
-        process = processes.start(type(spec)(spec.name, spec.command, environment, ready_url))
+        process = processes.start(type(spec)(spec.name, command or spec.command, environment, ready_url))
         processes.wait_ready()
         yield Receiver(platform.public_base_url, endpoint, settings, process)
 
@@ -135,6 +137,16 @@ def draining(
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{folder.name}.")
     apply_topics(settings, catalogue(names()))
     with receiving(kafka, database_url, folder, key_ring) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def breaking(
+    kafka: str, database_url: str, tmp_path_factory: pytest.TempPathFactory, key_ring: Path, secrets: None
+) -> Iterator[Receiver]:
+    """One whose producer fails for good at SIGUSR1."""
+    command = module("tests.integration.ingest.breaking")
+    with receiving(kafka, database_url, tmp_path_factory.mktemp("breaking"), key_ring, command) as receiver:
         yield receiver
 
 

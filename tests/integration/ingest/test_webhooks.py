@@ -134,3 +134,20 @@ def test_told_to_end_it_answers_what_has_begun_to_arrive(draining: Receiver) -> 
     assert draining.process.wait(20.0)
     assert "drained" in draining.log_file.read_text()
     assert body in [message.value() for message in draining.stored()]
+
+
+def test_a_producer_that_failed_for_good_ends_it_after_503_to_what_has_begun_to_arrive(breaking: Receiver) -> None:
+    """It answered 503 for ever, alive by its probe, and nobody started it again."""
+    address, body = urlsplit(breaking.webhook_url), signed()
+    head = f"POST {address.path} HTTP/1.1\r\nhost: here\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+        connection.sendall(head + body[:50])
+        time.sleep(0.5)
+        breaking.process.signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        connection.sendall(body[50:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 503")
+    assert breaking.process.wait(20.0)
+    last = json.loads(breaking.log_file.read_text().splitlines()[-1])
+    assert last["event"] == "failed"
+    assert "LogBroken: the producer has failed for good" in last["exception"]

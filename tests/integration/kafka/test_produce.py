@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+import pytest
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
@@ -16,11 +17,13 @@ from connector.adapters.postgres.engine import engine
 from connector.domain.ports.log import (
     MAX_MESSAGE_BYTES,
     Cleanup,
+    LogBroken,
     Message,
     Record,
     Topic,
     catalogue,
 )
+from tests.breaking import fail_for_good
 from tests.support import numbered, running, until
 
 NewTopic = Callable[..., str]
@@ -77,6 +80,19 @@ async def test_the_loop_goes_on_while_a_large_batch_waits(log: KafkaLog, new_top
     async with running(tick()):
         await asyncio.gather(*(log.produce([Message(topic, "acme/main", b"x" * 1000)] * 100) for _ in range(100)))
     assert longest < 0.5
+
+
+async def test_a_client_that_failed_for_good_ends_who_uses_the_log(settings: KafkaSettings) -> None:
+    """confluent-kafka raises it in `poll` and tells no callback: the poll thread died of it, unheard, and nothing that
+    was produced before or after ever returned."""
+    with pytest.raises(LogBroken, match="failed for good"):
+        async with asyncio.timeout(20), kafka_log(settings, service="test") as log:
+            under_way = asyncio.create_task(log.produce(numbered("no-such-topic", range(10))))
+            await asyncio.sleep(0.1)
+            fail_for_good(log._producer._client)
+            await asyncio.Event().wait()
+    with pytest.raises(LogBroken, match="failed for good"):
+        await under_way
 
 
 async def test_a_value_above_a_message_travels_by_claim_and_arrives_whole(

@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka import Producer as KafkaClient
@@ -21,6 +23,8 @@ _CLOSE_WITHIN_S = 10
 _ANSWER_WITHIN_S = 2
 
 _Report = Callable[[KafkaError | None, KafkaMessage], None]
+
+log = structlog.get_logger(__name__)
 
 
 class _Batch:
@@ -43,7 +47,8 @@ class _Batch:
 
 
 class KafkaProducer:
-    """Produces batches and waits for their acknowledgement by all replicas in sync. Use as an async context manager.
+    """Produces batches and waits for their acknowledgement by all replicas in sync. Use as an async context manager:
+    the task that entered it is ended with LogBroken once the client has failed for good.
 
     `delivery_timeout_s` bounds how long a message may be under way (librdkafka's message.timeout.ms): a caller that
     holds an epoch gives less than what is left of it.
@@ -56,25 +61,32 @@ class KafkaProducer:
         self._claims = claims
         self._done: deque[_Batch] = deque()
         self._space = asyncio.Event()
+        self._leaving = False
         self._closing = False
         self._fatal: KafkaError | None = None
         config = settings.producer(client_id, delivery_timeout_s=delivery_timeout_s)
-        self._client = KafkaClient({**config, "error_cb": self._on_error}, logger=LIBRARY_LOG)
+        self._client = KafkaClient(config, logger=LIBRARY_LOG)
         self._thread = threading.Thread(target=self._poll, name=f"{client_id}-poll", daemon=True)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._user = asyncio.current_task()
         self._thread.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self._client.flush, _CLOSE_WITHIN_S)
+        self._leaving = True
+        with suppress(KafkaException):  # it failed for good only now: whoever waits is told so below
+            await asyncio.to_thread(self._client.flush, _CLOSE_WITHIN_S)
         self._closing = True
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._client.close)
         self._resolve()
+        if self._fatal is not None and kind is asyncio.CancelledError and self._user is not None:
+            self._user.uncancel()
+            raise LogBroken(self._for_good(self._fatal)) from None
 
     async def produce(self, messages: Sequence[Message]) -> None:
         if not messages:
@@ -124,15 +136,19 @@ class KafkaProducer:
                 return
 
     def _failure(self, error: KafkaError, topic: str, sent: int, of: int) -> LogError:
-        if self._fatal is not None:
-            return LogBroken(self._for_good(self._fatal))
+        if self._fatal is not None or error.code() == KafkaError._FATAL:
+            return LogBroken(self._for_good(self._fatal or error))
         return NotAcknowledged(f"{topic}: {error.str()} (batch of {of}, {sent} handed over); produce the batch again")
 
     def _poll(self) -> None:
         while not self._closing:
-            served = self._client.poll(_POLL_S)
-            if served:
-                self._loop.call_soon_threadsafe(self._resolve)
+            try:
+                served = self._client.poll(_POLL_S)
+            except KafkaException as error:  # what is fatal is raised here, once, and given to no callback
+                self._loop.call_soon_threadsafe(self._end_for_good, error.args[0])
+            else:
+                if served:
+                    self._loop.call_soon_threadsafe(self._resolve)
 
     def _resolve(self) -> None:
         while self._done:
@@ -141,6 +157,8 @@ class KafkaProducer:
                 acknowledged.set_result(None)
         self._space.set()
 
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._fatal = error
+    def _end_for_good(self, fatal: KafkaError) -> None:
+        self._fatal = fatal
+        log.critical("kafka", error=self._for_good(fatal))
+        if self._user is not None and not self._leaving:
+            self._user.cancel()

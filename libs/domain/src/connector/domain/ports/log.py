@@ -71,7 +71,8 @@ class Producer(Protocol):
     async def produce(self, messages: Sequence[Message]) -> None:
         """Return when all replicas in sync hold all of the messages.
 
-        Waits where the buffer is full. Raises NotAcknowledged, or ValueTooLarge before anything was sent.
+        Waits where the buffer is full. Raises NotAcknowledged, or ValueTooLarge before anything was sent; LogBroken
+        once nothing can be produced any more.
         """
         ...
 
