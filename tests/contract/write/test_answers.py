@@ -167,9 +167,10 @@ async def test_a_number_leads_to_the_party_that_has_it_now(stores: Stores) -> No
 
 async def test_reference_data_grows_old_until_it_is_read_again(stores: Stores) -> None:
     key, other = ReferenceKey(TARGET, "gl-account", "4000"), ReferenceKey(TARGET, "term", "30")
-    await stores.references.upsert([ReferenceEntry(one, None, "v1", {"active": True}) for one in (key, other)])
+    read_at = await stores.references.now()
+    await stores.references.upsert([ReferenceEntry(one, read_at, "v1", {"active": True}) for one in (key, other)])
     assert list(await stores.references.older(TARGET, {"gl-account"}, 60.0)) == []
     await asyncio.sleep(0.05)
     assert list(await stores.references.older(TARGET, {"gl-account"}, 0.04)) == [key]
-    await stores.references.upsert([ReferenceEntry(key, None, "v1", {"active": True})])
+    await stores.references.upsert([ReferenceEntry(key, await stores.references.now(), "v1", {"active": True})])
     assert list(await stores.references.older(TARGET, {"gl-account"}, 0.04)) == []

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pytest
 
@@ -26,8 +26,9 @@ from connector.domain.ports.dispatch import (
 from connector.domain.ports.epochs import EpochLost, Hold
 from connector.domain.ports.operations import RELEASABLE, Selection, Withheld
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
-from connector.domain.ports.target import Dependency, NaturalKey, TargetObject
+from connector.domain.ports.target import Dependency, Json, NaturalKey, Target, TargetObject
 from connector.domain.reasons import Reason
+from connector.domain.sync.rendering import read_target_references
 from connector.domain.sync.states import Cause, State
 from tests.write import FLOW, SOURCE, TARGET, at, ref, row_of
 
@@ -268,6 +269,37 @@ async def test_an_older_or_equal_reference_changes_nothing(stores: Stores) -> No
     assert await stores.references.upsert([ReferenceEntry(key, at(4), "v4", {"name": "old"})]) == 0
     assert await stores.references.upsert([ReferenceEntry(key, at(6), "v5", {"name": "new"})]) == 0
     assert (await stores.references.read([key]))[key].as_of == at(6)
+
+
+@dataclass
+class Periods:
+    """A target of which only its accounting periods are asked; `stopped` holds a reader between answer and store."""
+
+    state: str
+    stopped: asyncio.Event | None = None
+
+    async def reference(self, kind: str, codes: Collection[str], traffic: TrafficClass) -> Mapping[str, Json]:
+        shown = {code: {"state": self.state} for code in codes}
+        if self.stopped is not None:
+            await self.stopped.wait()
+        return shown
+
+
+async def test_a_reader_that_was_stopped_replaces_nothing_that_was_read_since(stores: Stores) -> None:
+    """A replica that had lost its epoch stored the period it had once seen open as the newest."""
+
+    async def read(periods: Periods) -> None:
+        target = cast(Target, periods)
+        await read_target_references(TARGET, target, {"period": ["2026-3"]}, TrafficClass.LIVE, stores.references)
+
+    wakes = asyncio.Event()
+    stopped = asyncio.create_task(read(Periods("open", wakes)))
+    await asyncio.sleep(0.2)
+    await read(Periods("closed"))
+    wakes.set()
+    await stopped
+    key = ReferenceKey(TARGET, "period", "2026-3")
+    assert (await stores.references.read([key]))[key].body == {"state": "closed"}
 
 
 async def test_another_documents_object_is_refused_and_the_rest_of_the_batch_is_stored(stores: Stores) -> None:

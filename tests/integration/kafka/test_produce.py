@@ -85,14 +85,20 @@ async def test_the_loop_goes_on_while_a_large_batch_waits(log: KafkaLog, new_top
 async def test_a_client_that_failed_for_good_ends_who_uses_the_log(settings: KafkaSettings) -> None:
     """confluent-kafka raises it in `poll` and tells no callback: the poll thread died of it, unheard, and nothing that
     was produced before or after ever returned."""
-    with pytest.raises(LogBroken, match="failed for good"):
-        async with asyncio.timeout(20), kafka_log(settings, service="test") as log:
-            under_way = asyncio.create_task(log.produce(numbered("no-such-topic", range(10))))
+    producing: list[asyncio.Task[None]] = []
+
+    async def use() -> None:
+        async with kafka_log(settings, service="test") as log:
+            producing.append(asyncio.create_task(log.produce(numbered("no-such-topic", range(10)))))
             await asyncio.sleep(0.1)
             fail_for_good(log._producer._client)
             await asyncio.Event().wait()
-    with pytest.raises(LogBroken, match="failed for good"):
-        await under_way
+
+    async with asyncio.timeout(20):
+        with pytest.raises(LogBroken, match="failed for good"):
+            await use()
+        with pytest.raises(LogBroken, match="failed for good"):
+            await producing[0]
 
 
 async def test_a_value_above_a_message_travels_by_claim_and_arrives_whole(

@@ -1,8 +1,7 @@
 """`References` in memory."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.references import ReferenceEntry, ReferenceKey
@@ -14,13 +13,14 @@ class MemoryReferences:
     def __init__(self, tables: MemoryTables) -> None:
         self._tables = tables
 
+    async def now(self) -> datetime:
+        return self._tables.now()
+
     async def upsert(self, entries: Sequence[ReferenceEntry]) -> int:
         changed = 0
-        for given in entries:
-            entry = given if given.as_of is not None else replace(given, as_of=self._tables.now())
+        for entry in entries:
             before = self._tables.references.get(entry.key)
-            assert entry.as_of is not None
-            if before is not None and before.as_of is not None and before.as_of >= entry.as_of:
+            if before is not None and before.as_of >= entry.as_of:
                 continue
             self._tables.references[entry.key] = entry
             if before is None or before.version != entry.version:
@@ -33,7 +33,7 @@ class MemoryReferences:
         return sorted(
             key
             for key, entry in self._tables.references.items()
-            if key.connection == connection and key.kind in kinds and entry.as_of is not None and entry.as_of < until
+            if key.connection == connection and key.kind in kinds and entry.as_of < until
         )
 
     async def read(self, keys: Collection[ReferenceKey]) -> Mapping[ReferenceKey, ReferenceEntry]:

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,7 +35,7 @@ _UPSERT = text(
                  from reference r join given g using (tenant, connection, kind, code)),
     stored as (
         insert into reference as r (tenant, connection, kind, code, version, as_of, body)
-        select tenant, connection, kind, code, version, coalesce(as_of, clock_timestamp()), cast(body as jsonb)
+        select tenant, connection, kind, code, version, as_of, cast(body as jsonb)
           from given
         on conflict (tenant, connection, kind, code) do update
            set version = excluded.version, as_of = excluded.as_of, body = excluded.body
@@ -59,6 +60,11 @@ _OLDER = text(
 class PostgresReferences:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    async def now(self) -> datetime:
+        async with self._engine.begin() as db:
+            now: datetime = (await db.execute(text("select clock_timestamp()"))).scalar_one()
+            return now
 
     async def upsert(self, entries: Sequence[ReferenceEntry]) -> int:
         newest = {entry.key: entry for entry in entries}

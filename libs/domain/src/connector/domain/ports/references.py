@@ -27,13 +27,17 @@ class ReferenceEntry:
     """`body` is None where the code is known not to exist (any more). `version` is a digest of the body."""
 
     key: ReferenceKey
-    as_of: datetime | None
-    """When it was read; None takes the store's clock."""
+    as_of: datetime
+    """A time of the store's clock before the read was sent."""
     version: str
     body: Json | None
 
 
 class References(Protocol):
+    async def now(self) -> datetime:
+        """By the store's clock: what a read that is sent after this is as of."""
+        ...
+
     async def upsert(self, entries: Sequence[ReferenceEntry]) -> int:
         """Store newer entries and wake whoever waits for one that changed; how many changed."""
         ...

@@ -180,10 +180,10 @@ class Dispatcher:
                 codes[key.kind].add(key.code)
             if codes:
                 try:
-                    entries = await read_target_references(self.connection, target, codes, TrafficClass.CATCH_UP)
+                    traffic = TrafficClass.CATCH_UP
+                    await read_target_references(self.connection, target, codes, traffic, self.references)
                 except (VendorError, GateError):
                     continue  # the target is away: no reason to give up the hold
-                await self.references.upsert(entries)
 
     async def _aged(self, target: Target) -> Sequence[ReferenceKey]:
         """What rows are validated against must not grow old unseen."""

@@ -149,13 +149,12 @@ class Renderer:
         asked |= {ReferenceKey(self._connection, kind, code) for kind, named in codes.items() for code in named}
         try:
             entries = await read_target_references(
-                self._connection, self._target(concerned[0]), codes, concerned[0].due.traffic
+                self._connection, self._target(concerned[0]), codes, concerned[0].due.traffic, self._references
             )
         except (VendorError, GateError) as error:
             for work in concerned:
                 work.judge(after_failure(work, outcome_of(error), self._randomness))
             return []
-        await self._references.upsert(entries)
         self._answers.references.update({entry.key: entry for entry in entries})
         return concerned if any(entry.body is not None for entry in entries) else []
 
@@ -172,14 +171,21 @@ class Renderer:
 
 
 async def read_target_references(
-    connection: ConnectionId, target: Target, codes: Mapping[str, Collection[str]], traffic: TrafficClass
+    connection: ConnectionId,
+    target: Target,
+    codes: Mapping[str, Collection[str]],
+    traffic: TrafficClass,
+    references: References,
 ) -> list[ReferenceEntry]:
-    """One read a kind; a code that the target does not have is an entry without body."""
+    """One read a kind, stored as of before it was sent, so that a replica which was stopped meanwhile replaces nothing
+    newer; a code that the target does not have is an entry without body."""
     entries: list[ReferenceEntry] = []
+    as_of = await references.now()
     for kind, wanted in sorted(codes.items()):
         found = await target.reference(kind, sorted(wanted), traffic)
         for code in sorted(wanted):
             body = found.get(code)
             version = digest(dict(body) if body is not None else None)
-            entries.append(ReferenceEntry(ReferenceKey(connection, kind, code), None, version, body))
+            entries.append(ReferenceEntry(ReferenceKey(connection, kind, code), as_of, version, body))
+    await references.upsert(entries)
     return entries
