@@ -121,21 +121,23 @@ async def test_blanket_unapproved_and_cancelled_orders_are_not_begun(desk: Desk,
 
 
 async def test_a_cancelled_order_is_deleted_or_cut_down_to_what_came(desk: Desk, vendor: Any, number: str) -> None:
+    """Lines of which nothing came stayed on order."""
     whole, part = f"{number}-whole", f"{number}-part"
+    lines = [order_line(place, "10", "25.00") for place in (1, 2, 3, 4)]
     for each in (whole, part):
-        await desk.settled(record(order(each, order_line(1, "10", "25.00"), supplier_id="v300"), each))
+        await desk.settled(record(order(each, *lines, supplier_id="v300"), each))
     orders = {row["YourRef"]: row for row in desk.sandbox.store("purchaseorder/PurchaseOrders")}
-    desk.sandbox.act(
-        "receive_purchase_order", id=orders[part]["PurchaseOrderID"], lines=[{"LineNumber": 1, "quantity": 4}]
-    )
+    for act, counts in (("receive", {1: 4, 2: 10}), ("invoice", {1: 2, 3: 3})):
+        moved = [{"LineNumber": place, "quantity": quantity} for place, quantity in counts.items()]
+        desk.sandbox.act(f"{act}_purchase_order", id=orders[part]["PurchaseOrderID"], lines=moved)
     for each in (whole, part):
-        gone = order(each, order_line(1, "10", "25.00"), supplier_id="v300", lifecycle=OrderLifecycle.CANCELLED)
+        gone = order(each, *lines, supplier_id="v300", lifecycle=OrderLifecycle.CANCELLED)
         await desk.settled(record(gone, each, entity=Entity.PURCHASE_ORDER))
     left = {each: live(desk.sandbox, "purchaseorder/PurchaseOrders", each) for each in (whole, part)}
     assert [len(rows) for rows in left.values()] == [0, 1]
-    (kept,) = [
-        row
+    kept = {
+        row["LineNumber"]: float(row["QuantityInPurchaseUnits"])
         for row in desk.sandbox.store("purchaseorder/PurchaseOrderLines")
-        if row["PurchaseOrderID"] == left[part][0]["PurchaseOrderID"]
-    ]
-    assert float(kept["QuantityInPurchaseUnits"]) == 4
+        if row["PurchaseOrderID"] == left[part][0]["PurchaseOrderID"] and not row.get("_deleted")
+    }
+    assert kept == {1: 4, 2: 10, 3: 3}

@@ -30,6 +30,7 @@ from connector.domain.reasons import Reason
 from .client import ExactClient, Query, Row, guid, text
 from .fields import ORDER_LINES, ORDERS, nested
 from .references import attribute
+from .translate.order import in_purchase_units
 
 if TYPE_CHECKING:
     from .rendering import Rendering
@@ -45,7 +46,7 @@ FIELDS = (
 )  # fmt: skip
 LINE_FIELDS = (
     "ID", "LineNumber", "ItemCode", "QuantityInPurchaseUnits", "NetPrice", "VATCode", "CostCenter", "CostUnit",
-    "ReceivedQuantity",
+    "Quantity", "ReceivedQuantity", "InvoicedQuantity",
 )  # fmt: skip
 UPDATABLE = ("OrderDate", "ReceiptDate", "PaymentCondition")
 
@@ -219,7 +220,7 @@ def found(row: Row, user: str | None) -> Found:
                     "VATCode": line.get("VATCode") or None,
                     "CostCenter": line.get("CostCenter") or None,
                     "CostUnit": line.get("CostUnit") or None,
-                    "received": str(line.get("ReceivedQuantity") or 0),
+                    "moved": f"{_moved(line):f}",
                 }
                 for line in lines
             ],
@@ -232,12 +233,20 @@ def found(row: Row, user: str | None) -> Found:
     )
 
 
+def _moved(line: Row) -> Decimal:
+    """What came or was invoiced, whichever is more, in purchase units; all of it where Exact shows no ratio."""
+    ordered = Decimal(line.get("QuantityInPurchaseUnits") or 0)
+    counts = [line.get(name) or 0 for name in ("ReceivedQuantity", "InvoicedQuantity")]
+    converted = [in_purchase_units(count, line, ordered) for count in counts]
+    return max(ordered if count is None else count for count in converted)
+
+
 # planning
 
 
 def plan(part: Part, known: TargetObject | None, now: Found | None) -> Plan:
     if part.gone:
-        return _cancel(part, now)
+        return _cancel(part, known, now)
     if now is None:
         return Plan(Verb.CREATE, [_create(part)])
     header = {
@@ -284,18 +293,29 @@ def _update(
     return Plan(Verb.UPDATE, [_step(part, name, "PUT", resource, target_id, body)])
 
 
-def _cancel(part: Part, now: Found | None) -> Plan:
-    """Exact has no cancellation by API: an untouched order is deleted, of another the rest is taken off."""
+def _cancel(part: Part, known: TargetObject | None, now: Found | None) -> Plan:
+    """Exact has no cancellation by API: an untouched order is deleted, of another the rest is taken off, line by line.
+
+    What is invoiced and has not come yet stays on order; an order must keep a line (`vendors/exact-online.md` 7).
+    """
     if now is None or not now.live:
         return Plan(Verb.NONE)
     if now.status != "touched":
         return Plan(Verb.CANCEL, [_step(part, "delete", "DELETE", RESOURCE, now.target_id, None)])
-    for line in now.projection["lines"]:
-        received = Decimal(line["received"])
-        if Decimal(line["QuantityInPurchaseUnits"]) > received > 0:
-            body = {"QuantityInPurchaseUnits": received}
-            return Plan(Verb.CLOSE, [_step(part, f"reduce-{line['ID'][:8]}", "PUT", LINES, line["ID"], body)])
-    return Plan(Verb.NONE)
+    lines = now.projection["lines"]
+    rest = [line for line in lines if Decimal(line["moved"]) < Decimal(line["QuantityInPurchaseUnits"])]
+    if not rest:
+        return Plan(Verb.NONE)
+    if not any(Decimal(line["moved"]) for line in lines):
+        message = f"Order {now.extra['number']} is received or invoiced in part: Exact does not show which lines."
+        return _frozen(part, "order-frozen-in-target", message)
+    line_id, moved = rest[0]["ID"], Decimal(rest[0]["moved"])
+    body = {"QuantityInPurchaseUnits": moved} if moved else None
+    step = _step(part, f"reduce-{line_id[:8]}", "PUT" if moved else "DELETE", LINES, line_id, body)
+    if known is not None and known.step_reached == step.name:
+        message = f"Exact keeps what is still open of order {now.extra['number']}, although it was taken off."
+        return _frozen(part, "target-differs", message)
+    return Plan(Verb.CLOSE, [step])
 
 
 def _body(part: Part) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _to_write(entities: frozenset[Entity], options: BaswareExactOptions) -> Iter
             yield from _each(images.ATTACHMENTS, READ, CREATE)
     if Entity.PURCHASE_ORDER in entities and options.orders == "mirror":
         yield from _each(ORDERS, READ, CREATE, CHANGE, DELETE)
-        yield from _each(ORDER_LINES, READ, CHANGE)
+        yield from _each(ORDER_LINES, READ, CHANGE, DELETE)
         yield from _codes(_ORDERING)
 
 
