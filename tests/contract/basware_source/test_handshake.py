@@ -53,3 +53,16 @@ async def test_an_invoice_is_acknowledged_once_the_log_has_it_and_never_before(r
     await desk.reader.read_due(2)
     assert desk.stood == ["WaitingForTransfer", "WaitingForTransfer"]
     assert desk.standing == "TransferInProgress"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_an_invoice_whose_acknowledgement_was_not_heard_of_counts_as_unanswered(room: Room, when: str) -> None:
+    """Carried out and not heard of, it was offered no more and counted by nobody: held, it rang no alarm."""
+    source, invoice = room.source(), room.sandbox.create_invoice(f"H-{when}")
+    reads = await room.read(source, Entity.INVOICE, invoice)
+    assert list(await room.transfers.unanswered(BASWARE, 0.0)) == []
+    room.sandbox.fault(path="/acknowledge", method="POST", when=when, action="drop", times=1)
+    await source.acknowledge(Entity.INVOICE, reads, TrafficClass.LIVE)
+    offered = room.sandbox.invoice(invoice)["processingStatus"]
+    assert offered == {"before": "WaitingForTransfer", "after": "TransferInProgress"}[when]
+    assert list(await room.transfers.unanswered(BASWARE, 0.0)) == [invoice]

@@ -133,7 +133,12 @@ async def test_nothing_is_changed_without_the_epoch(stores: Stores) -> None:
 async def test_a_round_is_opened_upwards_only_and_is_stuck_until_it_is_answered(stores: Stores) -> None:
     transfers = stores.transfers
     await transfers.open(SOURCE, {"1": 0})
-    await transfers.acknowledged(SOURCE, ["1"])
+    await transfers.acknowledging(SOURCE, ["1"])
+    begun = (await transfers.read(SOURCE, ["1"]))["1"]
+    await transfers.acknowledging(SOURCE, ["1"])
+    assert (await transfers.read(SOURCE, ["1"]))["1"] == begun, (
+        "who tries again and again is stuck since the first time"
+    )
     assert list(await transfers.unanswered(SOURCE, 0.0)) == ["1"]
     await transfers.open(SOURCE, {"1": 2, "2": 0})
     await transfers.open(SOURCE, {"1": 1})
@@ -149,7 +154,7 @@ async def test_an_answered_round_is_not_stuck(stores: Stores) -> None:
     (row,) = await claim(stores, hold)
     await judge(stores, hold, row, State.SYNCED, feedback=feedback)
     await stores.transfers.open(SOURCE, {"9": 0})
-    await stores.transfers.acknowledged(SOURCE, ["9"])
+    await stores.transfers.acknowledging(SOURCE, ["9"])
     answering = await stores.epochs.take(SOURCE, Role.ANSWER, "test")
     assert answering is not None
     (answer,) = await due(stores, answering)

@@ -96,7 +96,7 @@ async def test_documents_taken_over_and_never_answered_are_shown(
     await connect_basware(run, tmp_path, monkeypatch)
     basware, transfers = ConnectionId("acme", "basware"), PostgresTransfers(run.engine)
     await transfers.open(basware, {"taken": 0, "offered": 0})
-    await transfers.acknowledged(basware, ["taken"])
+    await transfers.acknowledging(basware, ["taken"])
     await asyncio.sleep(1.1)
     shown = CollectorRegistry()
 

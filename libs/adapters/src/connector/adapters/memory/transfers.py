@@ -24,10 +24,10 @@ class MemoryTransfers:
             if known is None or number > known.round:
                 self._transfers[connection, native_id] = Transfer(number, None)
 
-    async def acknowledged(self, connection: ConnectionId, native_ids: Collection[str]) -> None:
+    async def acknowledging(self, connection: ConnectionId, native_ids: Collection[str]) -> None:
         for native_id in native_ids:
             known = self._transfers.get((connection, native_id))
-            if known is not None:
+            if known is not None and known.acknowledged_at is None:
                 self._transfers[connection, native_id] = replace(known, acknowledged_at=self._now())
 
     async def read(self, connection: ConnectionId, native_ids: Collection[str]) -> Mapping[str, Transfer]:

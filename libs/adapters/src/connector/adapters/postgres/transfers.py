@@ -18,10 +18,11 @@ _OPEN = text(
      where known.round < excluded.round
     """
 )
-_ACKNOWLEDGED = text(
+_ACKNOWLEDGING = text(
     """
     update transfer set acknowledged_at = clock_timestamp()
      where tenant = :tenant and connection = :connection and native_id = any(cast(:ids as text[]))
+       and acknowledged_at is null
     """
 )
 _READ = text(
@@ -69,9 +70,10 @@ class PostgresTransfers:
                 told = {"ids": list(rounds), "rounds": list(rounds.values())}
                 await database.execute(_OPEN, {**_of(connection), **told})
 
-    async def acknowledged(self, connection: ConnectionId, native_ids: Collection[str]) -> None:
-        async with self._engine.begin() as database:
-            await database.execute(_ACKNOWLEDGED, {**_of(connection), "ids": sorted(native_ids)})
+    async def acknowledging(self, connection: ConnectionId, native_ids: Collection[str]) -> None:
+        if native_ids:
+            async with self._engine.begin() as database:
+                await database.execute(_ACKNOWLEDGING, {**_of(connection), "ids": sorted(native_ids)})
 
     async def read(self, connection: ConnectionId, native_ids: Collection[str]) -> Mapping[str, Transfer]:
         async with self._engine.begin() as database:

@@ -18,7 +18,7 @@ class Transfer:
 
     round: int
     acknowledged_at: datetime | None
-    """When the source was told that we have it, None where it was not told yet."""
+    """When we first set out to tell the source that we have it, None before: whether it heard may never be known."""
 
 
 class Transfers(Protocol):
@@ -26,8 +26,8 @@ class Transfers(Protocol):
         """Documents by native id, offered in this round. A round is never taken back by a lower one."""
         ...
 
-    async def acknowledged(self, connection: ConnectionId, native_ids: Collection[str]) -> None:
-        """The source knows that we have their newest round."""
+    async def acknowledging(self, connection: ConnectionId, native_ids: Collection[str]) -> None:
+        """The source is about to be told that we have their newest round; the first time counts."""
         ...
 
     async def read(self, connection: ConnectionId, native_ids: Collection[str]) -> Mapping[str, Transfer]:
@@ -35,7 +35,7 @@ class Transfers(Protocol):
         ...
 
     async def unanswered(self, connection: ConnectionId, older_than_s: float) -> Collection[str]:
-        """Documents acknowledged longer ago than that, whose newest round has no answer of ours."""
+        """Documents whose newest round we set out to acknowledge longer ago than that, and have not answered."""
         ...
 
     async def name(self, connection: ConnectionId, numbers: Mapping[str, str]) -> None:

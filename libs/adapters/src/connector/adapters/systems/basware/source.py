@@ -139,25 +139,27 @@ class BaswareSource:
         """Tell Basware that Kafka has what it offered; returned is what has to be read (again).
 
         An acknowledged document is not offered again, so this never comes first, and never in a dry run: somebody else
-        may still transfer it. What can't be told now is offered still, and the next listing finds it.
+        may still transfer it. What can't be told now is offered still, and the next listing finds it. What Basware did
+        and we did not hear of is offered no more: that we set out to tell it is kept before.
         """
         if not await self._carries():
             return await self._unknown_vendors(traffic)
-        told: list[str] = []
         again: list[Notice] = []
-        for read in reads:
-            record = read.record or {}
-            if record.get("processingStatus") not in (OFFERED, EXPORTABLE) or entity is Entity.SUPPLIER:
-                continue
-            try:
-                await self._acknowledge(entity, read.native_id, traffic)
-                told.append(read.native_id)
-                if entity is Entity.PURCHASE_ORDER and await self._exported_anew(record, traffic):
-                    again.append(Notice(entity, read.native_id))
-            except (VendorError, GateError) as error:
-                log.warning("not acknowledged", entity=str(entity), native_id=read.native_id, error=str(error))
+        offered = {
+            read.native_id: record
+            for read in reads
+            if (record := read.record or {}).get("processingStatus") in (OFFERED, EXPORTABLE)
+            and entity is not Entity.SUPPLIER
+        }
         if entity is Entity.INVOICE:
-            await self._transfers.acknowledged(self._connection, told)
+            await self._transfers.acknowledging(self._connection, offered)
+        for native_id, record in offered.items():
+            try:
+                await self._acknowledge(entity, native_id, traffic)
+                if entity is Entity.PURCHASE_ORDER and await self._exported_anew(record, traffic):
+                    again.append(Notice(entity, native_id))
+            except (VendorError, GateError) as error:
+                log.warning("not acknowledged", entity=str(entity), native_id=native_id, error=str(error))
         return [*again, *await self._unknown_vendors(traffic)]
 
     async def _carries(self) -> bool:
