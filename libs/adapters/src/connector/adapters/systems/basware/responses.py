@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -25,6 +26,9 @@ VOUCHER_LIMIT = 25
 IN_TRANSFER = "TransferInProgress"
 FINAL_ERRORS = frozenset(("Error", "AcknowledgedError"))
 FINAL = frozenset(("Success", "AcknowledgedSuccess")) | FINAL_ERRORS
+ASK_AFTER_LOOKS = 6
+"""So often a response may be missing on its invoice before its request is asked for: about 45 s after it was taken, and
+from then on with each look, once a minute at most."""
 
 
 class BaswareResponder:
@@ -52,14 +56,25 @@ class BaswareResponder:
         if external_code(answer) in given:
             return await self._fate(answer, status, invoice)
         if answer.request_id is not None:
-            return Look(Standing.NOT_YET, "Basware took the response and does not show it yet.", invoice)
-        if len(given) - answer.refused > answer.round:
+            return await self._unshown(answer, invoice)
+        unusable = {external_code(replace(answer, refused=earlier)) for earlier in range(answer.refused)}
+        if len([code for code in given if code not in unusable]) > answer.round:
             return Look(Standing.CLOSED, "The round was answered by somebody else.", invoice)
         if status == OFFERED:
             return Look(Standing.NOT_YET, "It is not acknowledged yet.", invoice)
         if status != IN_TRANSFER:
             return Look(Standing.CLOSED, f"The invoice is {status}: it takes no response.", invoice)
         return Look(Standing.OPEN, document=invoice)
+
+    async def _unshown(self, answer: DueAnswer, invoice: Row) -> Look:
+        """Taken and not shown: it may come yet (`vendors/basware.md` 17: minutes), or never, if its request failed."""
+        asked = answer.attempts >= ASK_AFTER_LOOKS
+        outcome, words = await self._request(answer.request_id) if asked else (None, "")
+        if outcome in FINAL_ERRORS:
+            return Look(Standing.REFUSED, words or "Basware could not use the response.", invoice)
+        if outcome in FINAL:
+            return Look(Standing.ANSWERED, document=invoice)
+        return Look(Standing.NOT_YET, "Basware took the response and does not show it yet.", invoice)
 
     async def _fate(self, answer: DueAnswer, status: str, invoice: Row) -> Look:
         """What became of our response: the request's own status says, else the invoice's."""
