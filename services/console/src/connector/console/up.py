@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -77,7 +77,7 @@ def down(as_json: JsonFlag = False) -> None:
         return
     os.kill(pid, signal.SIGTERM)
     give_up_at_s = time.monotonic() + STOP_WITHIN_S + 30
-    while _supervisor() is not None:
+    while _runs(pid):
         if time.monotonic() > give_up_at_s:
             _end(output, Exit.FAILED, f"Process {pid} does not end: see {BUILD / 'up.log'}")
         time.sleep(0.1)
@@ -99,9 +99,16 @@ def _supervisor() -> int | None:
     """The process that runs the platform, None where none does."""
     with suppress(OSError, ValueError, KeyError):
         pid = int(json.loads(STATE.read_text())["pid"])
-        command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        return pid if "connector.console.main" in command or "up" in command else None
+        return pid if _runs(pid) else None
     return None
+
+
+def _runs(pid: int) -> bool:
+    """Whether this process runs the platform: its number may be another's by now."""
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        return "connector.console.main" in command or "up" in command
+    return False
 
 
 def _supervise(output: Output) -> None:
@@ -110,7 +117,12 @@ def _supervise(output: Output) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: told.append(received))
     shutil.rmtree(_FOLDER, ignore_errors=True)
-    with running_parts(_FOLDER / "parts", say=output.note) as parts, Processes(_LOGS) as processes:
+    with (
+        ExitStack() as at_the_end,
+        running_parts(_FOLDER / "parts", say=output.note) as parts,
+        Processes(_LOGS) as processes,
+    ):
+        at_the_end.callback(STATE.unlink, missing_ok=True)
         platform = local_platform(_FOLDER, parts.kafka_bootstrap, parts.database_url)
         migrate(platform.database_url)
         apply_topics(KafkaSettings(bootstrap_servers=platform.kafka_bootstrap), catalogue(names()))
@@ -119,14 +131,11 @@ def _supervise(output: Output) -> None:
         processes.wait_ready()
         _write_state(platform)
         _tell(output)
-        try:
-            while not told:
-                time.sleep(_RESTART_AFTER_S)
-                for name in processes.ended():
-                    output.note(f"{name} ended and is started again: see {processes[name].log}")
-                    processes.restart(name)
-        finally:
-            STATE.unlink(missing_ok=True)
+        while not told:
+            time.sleep(_RESTART_AFTER_S)
+            for name in processes.ended():
+                output.note(f"{name} ended and is started again: see {processes[name].log}")
+                processes.restart(name)
 
 
 def _write_state(platform: Platform) -> None:
