@@ -27,12 +27,15 @@ from prometheus_client import CollectorRegistry
 
 from connector.adapters.http import request
 from connector.adapters.parts.part import checkout, free_port
+from connector.adapters.postgres.quota import PostgresQuotaStore
 from connector.adapters.postgres.reminders import PostgresReminderStore
 from connector.adapters.runtime import Runtime, runtime
+from connector.adapters.systems.exact.quota import ERRORS_PER_HOUR, QUOTA
 from connector.console.processes import Processes
 from connector.console.services import Platform, new_key_ring, service
 from connector.domain.identity import ConnectionId, TrafficClass
 from connector.domain.ports.gate import GateError
+from connector.domain.ports.quota import Ask, Lesson, Reading, Settlement
 from connector.poller.observing import observe
 from connector.poller.reminding import remind
 from tests.parts import Addresses, database_at, execute
@@ -239,6 +242,21 @@ def test_pausing_shows_everywhere_until_resumed(desk: Desk) -> None:
     desk.connector("resume", "coupa")
     assert desk.connector("status")["connections"]["coupa"]["paused"] is None
     assert "no connection or flow 'cupoa'" in desk.connector("pause", "cupoa", "--reason", "x", exits=2)["error"]
+
+
+async def test_an_endpoint_that_refused_too_often_shows_in_status(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, endpoint = ConnectionId("acme", "exact-nl"), "documents/Documents"
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    async with runtime("poller") as run:
+        store, rules = PostgresQuotaStore(run.engine), QUOTA.rules((await run.connection(exact)).settings)
+        for _ in range(ERRORS_PER_HOUR):
+            answer = await store.ask(exact, rules, Ask("test", TrafficClass.LIVE, "", 1, 0.0))
+            lesson = Lesson(endpoint, 403, Reading(), answer.now, answer.now)
+            await store.settle(exact, rules, Settlement("test", answer.turn, lessons=(lesson,)))
+    shown = (await asyncio.to_thread(desk.connector, "status"))["connections"]
+    assert {name: of["degraded"] for name, of in shown.items()} == {"exact-nl": [endpoint], "coupa": []}
+    assert f"degraded: {endpoint}" in (await asyncio.to_thread(desk.said, "status", COLUMNS="300")).stdout
 
 
 def test_a_flow_begins_in_dry_run_and_is_released_on_purpose(desk: Desk) -> None:
