@@ -157,6 +157,22 @@ async def test_a_rotation_names_what_it_cannot_open_and_does_the_rest(
     assert (await store.read(ConnectionId("partly", "whole")))["client_secret"].sealed.key_id == "new"
 
 
+async def test_a_rotation_goes_on_behind_a_batch_of_which_it_can_open_nothing(
+    store: PostgresSealedStore, key_file: Path, database_url: str
+) -> None:
+    vault = Vault(store, FileKeys(key_file))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("truncate sealed")
+        for index in range(3):
+            await vault.put(ConnectionId("behind", f"broken-{index}"), {"client_secret": "s"})
+        connection.execute("update sealed set data = 'garbage of some length'")
+    for index in range(3):
+        await vault.put(ConnectionId("behind", f"whole-{index}"), {"client_secret": "s"})
+    write(key_file, ring("new", "old", "new"))
+    result = await rotate(vault, store, batch=2)
+    assert (result.done, len(result.broken)) == (3, 3)
+
+
 def test_key_rings_are_read_from_a_variable_and_from_a_mounted_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,7 +160,8 @@ async def rotate(
     done, broken = 0, dict[tuple[ConnectionId, str], str]()
     state = RotationProgress(0, total)
     while True:
-        fields = await store.under_other_keys(active, batch + len(broken))
+        limit = batch + len(broken)
+        fields = await store.under_other_keys(active, limit)
         resealed = []
         for entry in fields:
             if (entry.connection, entry.field) in broken:
@@ -176,5 +177,5 @@ async def rotate(
         state = RotationProgress(done, max(total, done + len(broken)), tuple(broken.values()))
         if progress is not None and (shown := progress(state)) is not None:
             await shown
-        if not resealed and len(fields) < batch + len(broken):
+        if not resealed and len(fields) < limit:
             return state
