@@ -33,7 +33,7 @@ from connector.domain.ports.desired import Desired, Origin
 from connector.domain.ports.dispatch import Judgement, Settlement
 from connector.domain.ports.reminders import ReminderKind
 from connector.domain.ports.tokens import NewPair, TokenState
-from connector.domain.ports.vault import Sealed
+from connector.domain.ports.vault import CorruptSecret, Sealed
 from connector.domain.reasons import Reason
 from connector.domain.sync.states import State
 from connector.poller import reminding
@@ -74,6 +74,8 @@ class Office:
     url: str
     paused: str | None = None
     """Why a person stopped the connection."""
+    unreadable: str | None = None
+    """A tenant whose receiver's secret cannot be opened."""
 
 
 @pytest.fixture
@@ -97,7 +99,9 @@ async def office(database: AsyncEngine, database_url: str) -> AsyncIterator[Offi
     async def connections(_: ConnectionId) -> Connection:
         return replace(known, paused=office.paused)
 
-    async def receivers(_: str) -> Receiver:
+    async def receivers(tenant: str) -> Receiver:
+        if tenant == office.unreadable:
+            raise CorruptSecret("field 'secret' cannot be opened")
         return Receiver(url, SECRET)
 
     store, tokens = PostgresReminderStore(database), PostgresTokenStore(database)
@@ -149,6 +153,16 @@ async def test_a_failed_delivery_is_tried_again_under_the_same_id(office: Office
         connection.execute("update reminder set due = now()")
     assert await office.reminders.deliver() == 1
     assert len({headers["webhook-id"] for headers, _ in office.inbox.got}) == 1
+
+
+async def test_a_receiver_whose_secret_cannot_be_opened_keeps_no_other_tenant_waiting(office: Office) -> None:
+    office.unreadable = "acme-broken"
+    for tenant in ("acme-broken", "acme"):
+        await office.store.note(ConnectionId(tenant, "coupa"), ReminderKind.RECORDS_BLOCKED, {"tenant": tenant})
+    assert await office.reminders.deliver() == 1
+    assert [json.loads(body)["data"]["tenant"] for _, body in office.inbox.got] == ["acme"]
+    (waiting,) = await office.store.of_today("acme-broken")
+    assert "cannot be opened" in (waiting.error or "")
 
 
 async def test_a_paused_connection_is_told_with_its_reason(office: Office) -> None:

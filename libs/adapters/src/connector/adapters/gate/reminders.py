@@ -17,6 +17,7 @@ from connector.domain.ports.clock import Clock
 from connector.domain.ports.gate import ConnectionPaused
 from connector.domain.ports.reminders import Reminder, ReminderStore
 from connector.domain.ports.tokens import TokenStore
+from connector.domain.ports.vault import VaultError
 from connector.domain.vendor_error import VendorError
 
 _PREFIX = "whsec_"
@@ -90,7 +91,7 @@ class Reminders:
         for reminder in await self._store.claim(limit, lease_s=2 * _DEADLINE_S):
             try:
                 receiver = await self._receivers(reminder.connection.tenant)
-            except BadWebhookSecret as error:
+            except (BadWebhookSecret, VaultError) as error:
                 await self._store.failed(reminder, str(error), RETRY_AFTER_S[2])
                 continue
             if receiver is None:
