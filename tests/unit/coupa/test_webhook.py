@@ -37,9 +37,11 @@ def test_a_signed_notice_points_at_its_object() -> None:
         (signed(BODY), BODY + b" "),
         (signed(BODY, str(NOW_S - 301)), BODY),
         (signed(BODY, ""), BODY),
+        (signed(BODY, "9" * 400), BODY),
+        (signed(BODY, "9" * 5_000), BODY),
         ({**signed(BODY), "x-coupa-timestamp": str(NOW_S - 1)}, BODY),
     ],
-    ids=["unsigned", "another body", "too old", "no time", "another time"],
+    ids=["unsigned", "another body", "too old", "no time", "too long", "far too long", "another time"],
 )
 def test_any_doubt_is_a_refusal(headers: dict[str, str], body: bytes) -> None:
     verdict = verifier().verify(headers, body)
