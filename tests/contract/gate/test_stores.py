@@ -49,6 +49,14 @@ class TestSealedStore:
         (now,) = (await stores.sealed.read(connection)).values()
         assert (now.sealed, now.version) == (Sealed("k2", b"4"), second)
 
+    async def test_versions_rise_with_a_removal_too(self, stores: Stores, connection: ConnectionId) -> None:
+        both = await stores.sealed.write(connection, {"a": Sealed("k1", b"1"), "b": Sealed("k1", b"2")})
+        one = await stores.sealed.write(connection, {"b": None})
+        assert [entry.version for entry in (await stores.sealed.read(connection)).values()] == [one]
+        back = await stores.sealed.write(connection, {"b": Sealed("k1", b"3")})
+        other = await stores.sealed.write(connection, {"a": Sealed("k1", b"4"), "b": None})
+        assert both < one < back < other
+
     async def test_a_secret_replaced_meanwhile_is_not_overwritten_by_its_old_content(
         self, stores: Stores, connection: ConnectionId
     ) -> None:
@@ -158,6 +166,17 @@ class TestTokenStore:
         await stores.tokens.fail(connection, 0, "a", TokenState.REFUSED, "invalid_client")
         assert await stores.tokens.begin_refresh(connection, 0, "b", 5.0) is None
         await stores.sealed.write(connection, {"client_secret": Sealed("k1", b"right")})
+        assert await stores.tokens.begin_refresh(connection, 0, "b", 5.0) is not None
+
+    @pytest.mark.parametrize("between", [{"a": None}, {"a": None, "b": None}], ids=["one", "all"])
+    async def test_credentials_put_after_a_removal_are_new_to_a_refused_connection(
+        self, stores: Stores, connection: ConnectionId, between: dict[str, None]
+    ) -> None:
+        await stores.sealed.write(connection, {"a": Sealed("k1", b"wrong"), "b": Sealed("k1", b"wrong")})
+        await stores.tokens.begin_refresh(connection, 0, "a", 5.0)
+        await stores.tokens.fail(connection, 0, "a", TokenState.REFUSED, "invalid_client")
+        await stores.sealed.write(connection, between)
+        await stores.sealed.write(connection, {"b": Sealed("k1", b"right")})
         assert await stores.tokens.begin_refresh(connection, 0, "b", 5.0) is not None
 
     async def test_refusals_count_for_their_own_generation_only(self, stores: Stores, connection: ConnectionId) -> None:

@@ -42,13 +42,16 @@ class MemorySealedStore:
     def __init__(self, bell: MemoryBell) -> None:
         self._bell = bell
         self._fields: dict[tuple[ConnectionId, str], SealedField] = {}
+        self._versions: defaultdict[ConnectionId, int] = defaultdict(int)
 
     async def read(self, connection: ConnectionId) -> Mapping[str, SealedField]:
         return {name: entry for (owner, name), entry in self._fields.items() if owner == connection}
 
     async def write(self, connection: ConnectionId, fields: Mapping[str, Sealed | None]) -> int:
-        version = 1 + max((entry.version for entry in (await self.read(connection)).values()), default=0)
-        for name, sealed in fields.items():
+        self._versions[connection] += 1
+        version = self._versions[connection]
+        kept = {name: entry.sealed for name, entry in (await self.read(connection)).items() if name != TOKEN_FIELD}
+        for name, sealed in {**kept, **fields}.items():
             if sealed is None:
                 self._fields.pop((connection, name), None)
             else:

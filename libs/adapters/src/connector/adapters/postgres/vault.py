@@ -7,19 +7,33 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connector.domain.identity import ConnectionId
 from connector.domain.ports.tokens import token_key
-from connector.domain.ports.vault import Resealed, Sealed, SealedField
+from connector.domain.ports.vault import TOKEN_FIELD, Resealed, Sealed, SealedField
 
 from .notify import notify
 
-_WRITE = text(
+_NEXT_VERSION = text(
     """
-    insert into sealed as s (tenant, connection, field, key_id, data, version)
-    select :tenant, :connection, f.field, f.key_id, f.data,
-           1 + coalesce((select max(version) from sealed where tenant = :tenant and connection = :connection), 0)
+    select 1 + greatest(
+        (select max(version) from sealed where tenant = :tenant and connection = :connection and field <> :token_field),
+        (select credentials_version from token where tenant = :tenant and connection = :connection), 0)
+    """
+)
+"""Above what the gate has seen too: a connection whose every credential was removed does not begin again."""
+
+_REMOVE = text(
+    "delete from sealed where tenant = :tenant and connection = :connection and field = any(cast(:removed as text[]))"
+)
+_RAISE = text(
+    "update sealed set version = :version"
+    " where tenant = :tenant and connection = :connection and field <> :token_field and field <> all(:fields)"
+)
+_PUT = text(
+    """
+    insert into sealed (tenant, connection, field, key_id, data, version)
+    select :tenant, :connection, f.field, f.key_id, f.data, :version
       from unnest(cast(:fields as text[]), cast(:key_ids as text[]), cast(:data as bytea[])) as f(field, key_id, data)
     on conflict (tenant, connection, field) do update
        set key_id = excluded.key_id, data = excluded.data, version = excluded.version
-    returning version
     """
 )
 
@@ -51,32 +65,25 @@ class PostgresSealedStore:
             return {row.field: _field(row) for row in rows}
 
     async def write(self, connection: ConnectionId, fields: Mapping[str, Sealed | None]) -> int:
-        key = {"tenant": connection.tenant, "connection": connection.connection}
         put = {name: value for name, value in fields.items() if value is not None}
-        removed = [name for name, value in fields.items() if value is None]
+        values = {
+            "tenant": connection.tenant,
+            "connection": connection.connection,
+            "token_field": TOKEN_FIELD,
+            "removed": [name for name, value in fields.items() if value is None],
+            "fields": list(put),
+            "key_ids": [value.key_id for value in put.values()],
+            "data": [value.data for value in put.values()],
+        }
         async with self._engine.begin() as db:
             await db.execute(
                 text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"sealed:{connection}"}
             )
-            if removed:
-                await db.execute(
-                    text(
-                        "delete from sealed where tenant = :tenant and connection = :connection and field = any(:names)"
-                    ),
-                    {**key, "names": removed},
-                )
-            written = await db.execute(
-                _WRITE,
-                {
-                    **key,
-                    "fields": list(put),
-                    "key_ids": [value.key_id for value in put.values()],
-                    "data": [value.data for value in put.values()],
-                },
-            )
-            versions = written.scalars().all()
+            version = int((await db.execute(_NEXT_VERSION, values)).scalar_one())
+            for statement in (_REMOVE, _RAISE, _PUT):
+                await db.execute(statement, {**values, "version": version})
             await notify(db, token_key(connection))
-        return int(versions[0]) if versions else 0
+        return version
 
     async def under_other_keys(self, active: str, limit: int) -> Sequence[SealedField]:
         query = text("select * from sealed where key_id < :active or key_id > :active limit :limit")

@@ -62,7 +62,8 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class SealedField:
-    """One sealed secret and where it belongs. `version` rises with each new content, not with a new key."""
+    """One sealed secret and where it belongs. `version` is that of the connection's credentials, which have one in
+    common: it rises with each of their writes, a removal too, and not with a new key."""
 
     connection: ConnectionId
     field: str
@@ -82,7 +83,8 @@ class SealedStore(Protocol):
     async def read(self, connection: ConnectionId) -> Mapping[str, SealedField]: ...
 
     async def write(self, connection: ConnectionId, fields: Mapping[str, Sealed | None]) -> int:
-        """Put fields (None removes one) and return the version they now have; every replica's gate is told."""
+        """Put fields (None removes one) and return the version that the connection's credentials now have, higher than
+        any before; every replica's gate is told."""
         ...
 
     async def under_other_keys(self, active: str, limit: int) -> Sequence[SealedField]:
