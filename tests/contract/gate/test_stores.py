@@ -2,11 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from connector.domain.identity import ConnectionId, TrafficClass
+from connector.domain.ports.authorisations import Login, Refusal
 from connector.domain.ports.quota import Ask, Lesson, QuotaRules, Reading, Settlement, Window, bell_key
 from connector.domain.ports.tokens import NewPair, TokenState, token_key
 from connector.domain.ports.vault import Resealed, Sealed
@@ -241,3 +242,42 @@ class TestQuotaStore:
         shown = await stores.quota.status(connection, SERIAL)
         assert "429" in shown.closed_why
         assert shown.windows[0].used == 0
+
+
+@pytest.fixture
+def name(connection: ConnectionId) -> Callable[[str], str]:
+    """Invitations, states and browsers that no other test uses."""
+    return lambda what: f"{connection}:{what}"
+
+
+class TestAuthorisationStore:
+    async def test_a_login_goes_from_its_link_through_its_browser_back_once(
+        self, stores: Stores, connection: ConnectionId, name: Callable[[str], str]
+    ) -> None:
+        login = Login(connection, "https://connector.example/oauth/callback")
+        await stores.authorisations.invite(connection, name("link"), login.redirect_uri, 60.0)
+        assert await stores.authorisations.start(name("link"), name("state"), name("browser")) == login
+        assert await stores.authorisations.finish(name("state"), name("browser")) == login
+        assert await stores.authorisations.finish(name("state"), name("browser")) is Refusal.USED
+        assert await stores.authorisations.start(name("link"), name("again"), name("browser")) is Refusal.USED
+
+    async def test_what_nobody_handed_out_and_another_browser_are_refused(
+        self, stores: Stores, connection: ConnectionId, name: Callable[[str], str]
+    ) -> None:
+        await stores.authorisations.invite(connection, name("link"), "https://connector.example", 60.0)
+        assert await stores.authorisations.start(name("no link"), name("state"), name("browser")) is Refusal.UNKNOWN
+        await stores.authorisations.start(name("link"), name("state"), name("browser"))
+        assert await stores.authorisations.finish(name("no state"), name("browser")) is Refusal.UNKNOWN
+        assert await stores.authorisations.finish(name("state"), name("other")) is Refusal.OTHER_BROWSER
+        assert await stores.authorisations.finish(name("state"), name("browser")) is Refusal.USED
+
+    async def test_a_link_and_a_login_under_way_expire(
+        self, stores: Stores, connection: ConnectionId, name: Callable[[str], str]
+    ) -> None:
+        for link in ("never opened", "opened"):
+            await stores.authorisations.invite(connection, name(link), "https://connector.example", 0.3)
+        assert isinstance(await stores.authorisations.start(name("opened"), name("state"), name("browser")), Login)
+        await asyncio.sleep(0.35)
+        assert await stores.authorisations.start(name("never opened"), name("late"), name("b")) is Refusal.EXPIRED
+        assert await stores.authorisations.start(name("opened"), name("late"), name("b")) is Refusal.EXPIRED
+        assert await stores.authorisations.finish(name("state"), name("browser")) is Refusal.EXPIRED

@@ -10,12 +10,20 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from connector.adapters.gate.authorize import Outcome
+from connector.adapters.gate.authorize import AuthorisationRefused, Outcome
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.configuration import Connection
 from connector.domain.ports.gate import ConnectionPaused, EndpointDegraded, GateError
 from connector.domain.ports.tokens import TokenState
-from tests.integration.gate.world import VendorProcess, World, divisions, exact_connection, world, write_key_ring
+from tests.integration.gate.world import (
+    CALLBACK,
+    VendorProcess,
+    World,
+    divisions,
+    exact_connection,
+    world,
+    write_key_ring,
+)
 
 ME = "/api/v1/current/Me?$select=CurrentDivision"
 
@@ -150,6 +158,21 @@ async def test_a_login_counts_once_and_only_in_its_own_browser(here: World, conn
     assert (foreign.outcome, "another browser" in foreign.message) == (Outcome.INVALID, True)
     again = await here.authorisations.finish_authorization(state, "code", started.browser)
     assert "used already" in again.message
+
+
+async def test_a_login_is_good_for_a_quarter_of_an_hour(here: World, connection: Connection, database_url: str) -> None:
+    unopened = await here.authorisations.invite(connection.id, CALLBACK)
+    started = await here.authorisations.start_authorization(connection.id, CALLBACK)
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute(
+            "update authorisation set expires_at = expires_at - interval '15 minutes' where connection = %s",
+            (connection.id.connection,),
+        )
+    with pytest.raises(AuthorisationRefused, match=r"link has expired: .*connector authorize"):
+        await here.authorisations.start(unopened)
+    state = started.url.partition("state=")[2].partition("&")[0]
+    late = await here.authorisations.finish_authorization(state, "code", started.browser)
+    assert (late.outcome, "link has expired" in late.message) == (Outcome.INVALID, True)
 
 
 async def test_a_refused_code_says_what_to_check_and_shows_no_secret(here: World, connection: Connection) -> None:
