@@ -14,6 +14,7 @@ from connector.adapters.http.headers import retry_after_s
 from connector.domain.vendor_error import RateLimited, VendorUnavailable
 
 BODY_CAP_BYTES = 1024 * 1024
+_LONGEST_LIFE_S = 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class ClientCredentials(ABC):
     def asked(self, settings: Any, secrets: Mapping[str, str]) -> TokenRequest: ...
 
     @abstractmethod
-    def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant: ...
+    def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
+        """Raises CredentialsRefused, or VendorUnavailable where the answer can't be read."""
 
     @abstractmethod
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
@@ -80,7 +82,9 @@ class ClientCredentials(ABC):
     def _grant(self, answer: VendorAnswer, settings: Any, secrets: list[str]) -> Grant:
         body = parsed(answer.body)
         token = body.get("access_token")
-        if answer.status == 200 and isinstance(token, str):
+        if answer.status == 200:
+            if not isinstance(token, str) or not token:
+                raise VendorUnavailable("the token endpoint answered 200 without a token", status=200)
             return self.granted(token, body, settings)
         if answer.status == 429:
             wait_s = retry_after_s(answer.headers)
@@ -89,6 +93,19 @@ class ClientCredentials(ABC):
             raise VendorUnavailable(f"the token endpoint answered {answer.status}", status=answer.status)
         said = redact_text(str(body.get("error_description") or body.get("error") or answer.text(120)), secrets)
         raise CredentialsRefused(f"{self.vendor} answered {answer.status}: {said}. {self.advice(body, settings)}")
+
+
+def life_s(body: Mapping[str, Any], unstated_s: float) -> float:
+    """A token's life by its answer, as a number or a string of one; `unstated_s` where it says nothing. Raises
+    VendorUnavailable where it says what is no time."""
+    stated = body.get("expires_in") or unstated_s
+    try:
+        life_s = float(stated)
+    except (TypeError, ValueError):
+        life_s = 0.0
+    if not 0 < life_s <= _LONGEST_LIFE_S:
+        raise VendorUnavailable("the token endpoint answered with an expires_in that is no time", status=200)
+    return life_s
 
 
 def parsed(body: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from connector.adapters.gate.client_credentials import ClientCredentials, TokenRequest, parsed
+from connector.adapters.gate.client_credentials import ClientCredentials, TokenRequest, life_s, parsed
 from connector.adapters.gate.system import CredentialsRefused, Grant
 
 LIFE_S = 3600.0
@@ -27,7 +27,7 @@ class BaswareAuth(ClientCredentials):
             raise CredentialsRefused(
                 f"these credentials are of Basware's tenant {tenant}, the connection says {settings.tenant_id}"
             )
-        return Grant(token, _life_s(body, claims))
+        return Grant(token, life_s(body, _claimed_life_s(claims)))
 
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
         if body.get("error") == "invalid_scope":
@@ -40,12 +40,10 @@ def _basic(secrets: Mapping[str, str]) -> str:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def _life_s(body: Mapping[str, Any], claims: Mapping[str, Any]) -> float:
+def _claimed_life_s(claims: Mapping[str, Any]) -> float:
     """Basware: `expires_in` is in seconds, whatever its description says; the token's own times bear that out."""
-    stated = body.get("expires_in")
-    if stated:
-        return float(stated)
-    return float(claims.get("exp", LIFE_S)) - float(claims.get("iat", 0)) if "iat" in claims else LIFE_S
+    begins, ends = claims.get("iat"), claims.get("exp")
+    return float(ends - begins) if isinstance(begins, int) and isinstance(ends, int) else LIFE_S
 
 
 def claims_of(token: str) -> Mapping[str, Any]:

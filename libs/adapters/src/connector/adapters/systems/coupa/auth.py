@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from connector.adapters.gate.client_credentials import ClientCredentials, TokenRequest
+from connector.adapters.gate.client_credentials import ClientCredentials, TokenRequest, life_s
 from connector.adapters.gate.system import Grant
 
 LIFE_S = 86399.0
@@ -22,7 +22,7 @@ class CoupaAuth(ClientCredentials):
         return TokenRequest(f"{settings.base_url}/oauth2/token", form | ({"scope": scope} if scope else {}))
 
     def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
-        return Grant(token, float(body.get("expires_in") or LIFE_S))
+        return Grant(token, life_s(body, LIFE_S))
 
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
         if body.get("error") == "invalid_scope":

@@ -1,6 +1,7 @@
 """Exact's OAuth: a person's login once, then a chain of single-use refresh tokens."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -25,6 +26,8 @@ from .settings import Settings
 NOT_BEFORE = 570 / 600
 """Exact: an access token lives 600 s, and a new one may be asked for 570 s after the last was received."""
 _MARGIN = 1 / 600
+_LIFE_S = 600.0
+_LONGEST_LIFE_S = 86400.0
 _TOO_EARLY = ("tooearlytorefreshtokens", "access_token not expired", "access token not expired")
 _TOO_OFTEN = "rate limit exceeded"
 """Exact: so many calls of the token endpoint a day for an app and user (about 200); the refresh token stays good."""
@@ -140,23 +143,30 @@ def _body(answer: VendorAnswer) -> dict[str, Any]:
 
 
 def _pair(body: Mapping[str, Any]) -> Grant | None:
-    """`expires_in` is a JSON string at Exact; a number is taken too. A refusal may carry a refresh token alone."""
+    """A refusal may carry a refresh token alone."""
     refresh = body.get("refresh_token")
     if not isinstance(refresh, str) or not refresh:
         return None
+    return Grant(str(body.get("access_token") or ""), _life_s(body), refresh)
+
+
+def _life_s(body: Mapping[str, Any]) -> float:
+    """`expires_in` is a JSON string at Exact; a number is taken too. 0 where it is absent or no time."""
     try:
-        return Grant(str(body.get("access_token") or ""), float(body.get("expires_in") or 0), refresh)
+        stated = float(body.get("expires_in") or 0)
     except (TypeError, ValueError):
-        return Grant(str(body.get("access_token") or ""), 0.0, refresh)
+        return 0.0
+    return stated if 0 < stated <= _LONGEST_LIFE_S else 0.0
 
 
 def _grant(answer: VendorAnswer, secrets: list[str]) -> Grant:
+    """A new pair is kept even if its life can't be read: its refresh token is the only one."""
     body = _body(answer)
     pair = _pair(body)
     if answer.status == 200:
-        if pair is None or not pair.access_token or pair.life_s <= 0:
+        if pair is None or not pair.access_token:
             raise UnknownOutcome("the token endpoint answered 200 without a whole pair", status=200)
-        return pair
+        return pair if pair.life_s else replace(pair, life_s=_LIFE_S)
     if answer.status == 429:
         raise RateLimited("the token endpoint answered 429", status=429, retry_after_s=retry_after_s(answer.headers))
     if answer.status >= 500 or answer.status not in (400, 401, 403):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from connector.adapters.gate.client_credentials import ClientCredentials, TokenRequest
+from connector.adapters.gate.client_credentials import ClientCredentials, TokenRequest, life_s
 from connector.adapters.gate.system import Grant
 
 LIFE_S = 5400.0
@@ -19,7 +19,7 @@ class ProcoreAuth(ClientCredentials):
         return TokenRequest(f"{settings.login_url}/oauth/token", form)
 
     def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
-        return Grant(token, float(body.get("expires_in") or LIFE_S))
+        return Grant(token, life_s(body, LIFE_S))
 
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
         return "Check client id and secret, and that login_url is of the same environment as they are"

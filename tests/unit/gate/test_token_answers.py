@@ -1,0 +1,78 @@
+"""What token endpoints answer, read as far as it can be."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from connector.adapters.gate.system import Grant, auth_of
+from connector.adapters.systems.basware.settings import Settings as BaswareSettings
+from connector.adapters.systems.coupa.settings import Settings as CoupaSettings
+from connector.adapters.systems.exact.settings import Company
+from connector.adapters.systems.exact.settings import Settings as ExactSettings
+from connector.adapters.systems.procore.settings import Settings as ProcoreSettings
+from connector.domain.vendor_error import VendorError
+
+HOST = "https://vendor.example"
+SETTINGS: Mapping[str, Any] = {
+    "basware": BaswareSettings.model_construct(base_url=HOST, scopes=("invoices.read",), tenant_id=None, company={}),
+    "coupa": CoupaSettings.model_construct(base_url=HOST, scopes=("core.supplier.read",)),
+    "exact": ExactSettings.model_construct(base_url=HOST, division=1, company=Company(currency="EUR")),
+    "procore": ProcoreSettings.model_construct(login_url=HOST, api_url=HOST, company_id=1),
+}
+MINTING = ("basware", "coupa", "procore")
+CLIENT = {"client_id": "the-id", "client_secret": "the-secret"}
+PAIR = Grant("old-access", 600.0, "old-refresh")
+NO_TIMES = ["soon", [600], {"s": 600}, -1, "nan", "inf", 1e12]
+
+
+async def answered(system: str, status: int, body: object, headers: Mapping[str, str] | None = None) -> Grant:
+    """What the room makes of its token endpoint's answer."""
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=content, headers=headers)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        return await auth_of(system).renew(http, SETTINGS[system], CLIENT, PAIR, deadline_s=5.0, before_send=None)
+
+
+def jwt(**claims: object) -> str:
+    return f"e30.{base64.urlsafe_b64encode(orjson.dumps(claims)).decode().rstrip('=')}.sig"
+
+
+@pytest.mark.parametrize("system", MINTING)
+@pytest.mark.parametrize("expires_in", NO_TIMES, ids=str)
+async def test_a_minted_token_whose_life_cannot_be_read_is_asked_for_again(system: str, expires_in: object) -> None:
+    with pytest.raises(VendorError, match="expires_in that is no time"):
+        await answered(system, 200, {"access_token": "new", "expires_in": expires_in})
+
+
+@pytest.mark.parametrize("system", MINTING)
+@pytest.mark.parametrize("token", ["", None, 7])
+async def test_an_answer_without_a_token_is_none(system: str, token: object) -> None:
+    with pytest.raises(VendorError, match="200 without a token"):
+        await answered(system, 200, {"access_token": token, "expires_in": 600})
+
+
+@pytest.mark.parametrize(("stated", "life_s"), [(1200, 1200.0), ("1200", 1200.0)])
+@pytest.mark.parametrize("system", MINTING)
+async def test_a_life_may_be_a_number_or_a_string(system: str, stated: object, life_s: float) -> None:
+    assert (await answered(system, 200, {"access_token": "new", "expires_in": stated})).life_s == life_s
+
+
+@pytest.mark.parametrize(
+    ("claims", "life_s"),
+    [({"iat": 1000, "exp": 2800}, 1800.0), ({"iat": 1000}, 3600.0), ({"iat": "now", "exp": "soon"}, 3600.0)],
+)
+async def test_basware_tokens_tell_their_life_themselves(claims: Mapping[str, object], life_s: float) -> None:
+    assert (await answered("basware", 200, {"access_token": jwt(**claims)})).life_s == life_s
+
+
+@pytest.mark.parametrize("expires_in", [None, *NO_TIMES], ids=str)
+async def test_exacts_new_pair_is_kept_where_its_life_cannot_be_read(expires_in: object) -> None:
+    pair = {"access_token": "new", "refresh_token": "only-one", "expires_in": expires_in}
+    assert await answered("exact", 200, pair) == Grant("new", 600.0, "only-one")
