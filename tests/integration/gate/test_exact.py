@@ -209,6 +209,14 @@ async def test_the_gate_fails_closed_while_the_database_is_away(
     assert exact.act("counters")["calls"] == {}
 
 
+def idle_for_a_day(database_url: str, connection: Connection) -> None:
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute(
+            "update token set received_at = now() - interval '25 hours' where connection = %s",
+            (connection.id.connection,),
+        )
+
+
 async def test_the_daily_keep_alive_renews_a_chain_that_nobody_uses(
     here: World, exact: VendorProcess, connection: Connection, database_url: str
 ) -> None:
@@ -216,12 +224,25 @@ async def test_the_daily_keep_alive_renews_a_chain_that_nobody_uses(
     assert await here.gate.tokens.keep_alive() == []
     assert exact.act("counters")["tokens"]["refreshes"] == 0
     await asyncio.sleep(2.95)
-    with psycopg.connect(database_url, autocommit=True) as database:
-        database.execute(
-            "update token set received_at = now() - interval '25 hours' where connection = %s",
-            (connection.id.connection,),
-        )
+    idle_for_a_day(database_url, connection)
     assert [failure for failure in await here.gate.tokens.keep_alive() if failure[0] == connection.id] == []
+    assert exact.act("counters")["tokens"]["refreshes"] == 1
+
+
+async def test_the_keep_alive_takes_up_a_renewal_that_stayed_without_an_answer(
+    here: World, exact: VendorProcess, connection: Connection, database_url: str
+) -> None:
+    await here.log_in(connection.id)
+    await asyncio.sleep(2.95)
+    idle_for_a_day(database_url, connection)
+    exact.fault(path="/api/oauth2/token", method="POST", when="before", action="respond", status=503, times=2)
+    assert [failure[0] for failure in await here.gate.tokens.keep_alive()] == [connection.id]
+    assert (await here.tokens.read(connection.id)).state is TokenState.REFRESHING
+    assert await here.gate.tokens.keep_alive() == [], "not before its time"
+    await asyncio.sleep(3.0)
+    assert await here.gate.tokens.keep_alive() == []
+    row = await here.tokens.read(connection.id)
+    assert (row.state, row.generation) == (TokenState.VALID, 2)
     assert exact.act("counters")["tokens"]["refreshes"] == 1
 
 

@@ -301,10 +301,11 @@ class TokenKeeper:
         self._cache.pop(connection, None)
 
     async def keep_alive(self) -> list[tuple[ConnectionId, str]]:
-        """Renew the tokens of rotating chains that nobody used for a day; return what failed, in words."""
+        """Renew the tokens of rotating chains that nobody used for a day, also after a renewal without an answer.
+        Return what failed, in words."""
         failures = []
         for row in await self._store.all():
-            if row.state is not TokenState.VALID or row.paused is not None or row.received_at is None:
+            if row.paused is not None or row.received_at is None or not may_refresh(row):
                 continue
             if (row.now - row.received_at).total_seconds() < _NEVER_IDLE_S:
                 continue
