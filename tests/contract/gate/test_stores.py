@@ -195,12 +195,13 @@ class TestTokenStore:
         (row,) = await stores.tokens.all(connection.tenant)
         assert (row.connection, row.sealed) == (connection, None)
 
-    async def test_a_pause_keeps_renewals_out(self, stores: Stores, connection: ConnectionId) -> None:
-        await stores.tokens.pause(connection, "audit")
-        assert (await stores.tokens.read(connection)).paused == "audit"
-        assert await stores.tokens.begin_refresh(connection, 0, "a", 5.0) is None
-        await stores.tokens.pause(connection, None)
+    async def test_a_pause_outlives_renewals_which_go_on(self, stores: Stores, connection: ConnectionId) -> None:
+        await stores.tokens.pause(connection, "wrong account")
         assert await stores.tokens.begin_refresh(connection, 0, "a", 5.0) is not None
+        await stores.tokens.store(connection, 0, pair())
+        assert (await stores.tokens.read(connection)).paused == "wrong account"
+        await stores.tokens.pause(connection, None)
+        assert (await stores.tokens.read(connection)).paused is None
 
 
 class TestQuotaStore:

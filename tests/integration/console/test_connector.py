@@ -259,6 +259,23 @@ async def test_an_endpoint_that_refused_too_often_shows_in_status(desk: Desk, mo
     assert f"degraded: {endpoint}" in (await asyncio.to_thread(desk.said, "status", COLUMNS="300")).stdout
 
 
+def test_resuming_lifts_a_wrong_account_only_where_the_login_may_open_its_company(desk: Desk) -> None:
+    with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as database:
+        paused = "update token set paused = 'wrong account: x' where connection = 'exact-nl'"
+        database.execute(paused)
+        exact = desk.exact.credentials["divisions"]
+        user = {"current_division": exact[1], "divisions": exact[1:]}
+        httpx.post(f"{desk.exact.control_url}/act/edit_user", json=user).raise_for_status()
+        still = desk.connector("resume", "exact-nl", exits=1)["error"]
+        assert f"may not open company {exact[0]}" in still
+        assert "connector resume acme/exact-nl" in still
+        assert "may not open" in desk.connector("status")["connections"]["exact-nl"]["paused"]
+    user = {"current_division": exact[0], "divisions": exact}
+    httpx.post(f"{desk.exact.control_url}/act/edit_user", json=user).raise_for_status()
+    desk.connector("resume", "exact-nl")
+    assert desk.connector("status")["connections"]["exact-nl"]["paused"] is None
+
+
 def test_a_flow_begins_in_dry_run_and_is_released_on_purpose(desk: Desk) -> None:
     assert desk.connector("status")["flows"]["exact-to-coupa"]["state"] == "dry-run"
     assert "give --yes" in desk.connector("release", "--flow", "exact-to-coupa", exits=2)["error"]

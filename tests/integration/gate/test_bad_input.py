@@ -284,8 +284,37 @@ async def test_a_users_other_current_company_is_noticed_and_nothing_switches(
     exact.act("edit_user", {"divisions": [other]})
     lost = await here.authorisations.check_account(here.gate, connection.id)
     assert lost.outcome is Outcome.WRONG_ACCOUNT
-    with pytest.raises(ConnectionPaused, match=f"this login may not open company {ours}"):
+    with pytest.raises(ConnectionPaused, match=f"may not open company {ours}.*connector resume {connection.id}"):
         await here.call(connection, divisions(connection))
+
+
+async def test_a_connection_paused_for_a_wrong_account_is_kept_alive_and_goes_on_once_its_login_may_again(
+    here: World, exact: VendorProcess, connection: Connection, database_url: str
+) -> None:
+    await here.log_in(connection.id)
+    assert await here.authorisations.resume(here.gate, connection.id) is None, "it was not paused"
+    ours, other = exact.credentials["divisions"][:2]
+    exact.act("edit_user", {"current_division": other, "divisions": [other]})
+    await here.authorisations.check_account(here.gate, connection.id)
+    await asyncio.sleep(DUE_AFTER_S)
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute(
+            "update token set received_at = received_at - interval '25 hours' where connection = %s",
+            (connection.id.connection,),
+        )
+    assert await here.gate.tokens.keep_alive() == []
+    assert exact.act("counters")["tokens"]["refreshes"] == 1
+    with pytest.raises(ConnectionPaused, match=f"connector resume {connection.id}"):
+        await here.call(connection, divisions(connection))
+    still = await here.authorisations.resume(here.gate, connection.id)
+    assert still is not None
+    assert still.outcome is Outcome.WRONG_ACCOUNT
+    assert (await here.tokens.read(connection.id)).paused is not None
+    exact.act("edit_user", {"divisions": [ours, other]})
+    lifted = await here.authorisations.resume(here.gate, connection.id)
+    assert lifted is not None
+    assert lifted.outcome is Outcome.AUTHORISED
+    assert (await here.call(connection, divisions(connection))).status == 200
 
 
 async def opened(url: str) -> httpx.Response:

@@ -119,3 +119,18 @@ async def test_an_idle_login_is_renewed_once_a_day_whatever_ails_the_others(
     told = str(said.calls)
     assert f"connector authorize {BROKEN}" in told
     assert f"connector authorize {REVOKED}" in told
+
+
+async def test_a_login_is_looked_at_anew_once_its_pause_is_lifted(
+    run: Runtime, vendors: dict[ConnectionId, VendorProcess]
+) -> None:
+    tokens, looked_at_s = PostgresTokenStore(run.engine), dict[ConnectionId, float]()
+    await logins.look(run, looked_at_s)
+    before = looks(vendors[IDLE])
+    await tokens.pause(IDLE, "wrong account: it may not open its company")
+    await logins.look(run, looked_at_s)
+    assert looks(vendors[IDLE]) == before
+    await tokens.pause(IDLE, None)
+    for _ in range(2):
+        await logins.look(run, looked_at_s)
+    assert looks(vendors[IDLE]) == before + 1

@@ -189,6 +189,16 @@ async def test_a_connection_that_a_person_stopped_is_told_until_it_goes_on(offic
     assert told["data"]["next_step"] == f"connector resume {office.connection}"
 
 
+async def test_a_connection_that_the_platform_paused_is_told_with_the_step_that_lets_it_go_on(office: Office) -> None:
+    await office.tokens.adopt(office.connection, NewPair(Sealed("k", b"x"), 600.0, 570.0))
+    await office.tokens.pause(office.connection, "wrong account: this login may not open company 1")
+    await office.reminders.watch()
+    await office.reminders.deliver()
+    told = json.loads(office.inbox.got[0][1])["data"]
+    assert "wrong account" in told["reason"]
+    assert told["next_step"] == f"connector resume {office.connection}"
+
+
 async def test_blocked_records_of_a_day_become_one_message(office: Office) -> None:
     for count in (1, 2, 40):
         await office.store.note(office.connection, ReminderKind.RECORDS_BLOCKED, {"count": count})

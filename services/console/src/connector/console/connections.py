@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.adapters.gate.authorize import Outcome
 from connector.adapters.http import request
 from connector.adapters.postgres.tokens import PostgresTokenStore
 from connector.adapters.runtime import Runtime
@@ -15,6 +16,7 @@ from connector.adapters.systems import Check, RoomParts, room
 from connector.console.output import Failed, Output, Refused, table
 from connector.console.session import JsonFlag, TenantOption, actor, command, find_connection, find_tenant, platform
 from connector.domain.identity import ConnectionId
+from connector.domain.ports.gate import GateError
 from connector.domain.ports.tokens import TokenState, token_key
 from connector.domain.vendor_error import VendorError
 
@@ -168,7 +170,7 @@ async def resume(
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Go on with a paused connection or flow."""
+    """Go on with a paused connection or flow, also where the platform paused it: the login is looked at again."""
     await _set_paused(name, tenant, None, Output(as_json=as_json))
 
 
@@ -178,8 +180,20 @@ async def _set_paused(name: str, tenant: str | None, reason: str | None, output:
         of = find_tenant(await run.configuration.current(), before or tenant)
         if reason is None:
             kind = await run.configuration.resume(of, short, actor())
+            if kind == "connection":
+                await _let_go_on(run, ConnectionId(of, short))
         else:
             kind = await run.configuration.pause(of, short, reason, actor())
     done = "goes on" if reason is None else f"is paused: {reason}"
     value: dict[str, Any] = {kind: f"{of}/{short}", "paused": reason}
     output.result(value, [f"{kind} {of}/{short} {done}"])
+
+
+async def _let_go_on(run: Runtime, connection: ConnectionId) -> None:
+    """Lift what the platform stopped by itself."""
+    try:
+        login = await run.authorisations().resume(run.gate, connection)
+    except (GateError, VendorError) as error:
+        raise Failed(f"{connection} goes on, but its login could not be looked at yet: {error}") from error
+    if login is not None and login.outcome is Outcome.WRONG_ACCOUNT:
+        raise Failed(f"{login.message} Next: {login.next_step}")

@@ -34,11 +34,15 @@ async def keep_logins(run: Runtime) -> None:
 
 
 async def look(run: Runtime, looked_at_s: dict[ConnectionId, float]) -> None:
-    """Whether each login may still open the company its connection is pinned to; where not, the connection pauses."""
+    """Whether each login may still open the company its connection is pinned to; where not, the connection pauses, and
+    is looked at again as soon as it goes on."""
     configured = (await run.configuration.current()).connections
     for row in await PostgresTokenStore(run.engine).all():
         known, now_s = configured.get(row.connection), run.clock.boot_time_s()
-        if known is None or known.paused or row.paused or row.state is not TokenState.VALID:
+        if row.paused:
+            looked_at_s.pop(row.connection, None)
+            continue
+        if known is None or known.paused or row.state is not TokenState.VALID:
             continue
         if not auth_of(known.system).rotating or now_s - looked_at_s.get(row.connection, -LOOK_AFTER_S) < LOOK_AFTER_S:
             continue

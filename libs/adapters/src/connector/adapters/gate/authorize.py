@@ -180,8 +180,9 @@ class Authorisations:
             await self._tokens.pause(connection, _WRONG_ACCOUNT + message)
             return AuthorisationResult(
                 Outcome.WRONG_ACCOUNT, f"Connection {connection} stays paused: {message}.",
-                f"Log in as a user with rights there, or change `division` and run `connector apply`, then "
-                f"`connector authorize {connection}`.", connection, accounts,
+                f"Give the user rights there, or change `division` and run `connector apply`, then "
+                f"`connector resume {connection}`; or log in as another user: `connector authorize {connection}`.",
+                connection, accounts,
             )  # fmt: skip
         if paused is not None and paused.startswith(_WRONG_ACCOUNT):
             await self._tokens.pause(connection, None)
@@ -219,6 +220,14 @@ class Authorisations:
         accounts = tuple(await auth.accounts(ask, known.settings))
         row = await self._tokens.read(connection)
         return await self._judge(connection, auth.pinned(known.settings), accounts, row.account, row.paused)
+
+    async def resume(self, gate: Gate, connection: ConnectionId) -> AuthorisationResult | None:
+        """Lift the pause of a login that could not open its company, and look at it again, which may pause it anew.
+        None where it was not paused. Raises GateError or VendorError where the login can't be looked at yet."""
+        if (await self._tokens.read(connection)).paused is None:
+            return None
+        await self._tokens.pause(connection, None)
+        return await self.check_account(gate, connection)
 
     async def _get(self, address: str, headers: Mapping[str, str]) -> VendorAnswer:
         return await request(self._http, "GET", address, headers={"accept": "application/json", **headers})

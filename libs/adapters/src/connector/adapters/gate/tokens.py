@@ -113,10 +113,13 @@ class TokenKeeper:
         token = self.fresh(connection)
         if token is not None:
             return token
-        async with self._locks.setdefault(connection, asyncio.Lock()):
+        async with self._lock(connection):
             return self.fresh(connection) or await self._obtain(connection)
 
-    async def _obtain(self, connection: ConnectionId) -> Token:
+    def _lock(self, connection: ConnectionId) -> asyncio.Lock:
+        return self._locks.setdefault(connection, asyncio.Lock())
+
+    async def _obtain(self, connection: ConnectionId, *, even_paused: bool = False) -> Token:
         pump = self._pump(connection)
         known = await self._connections(connection)
         auth = auth_of(known.system)
@@ -124,11 +127,12 @@ class TokenKeeper:
         while True:
             rings, before_s = pump.rings, self._clock.boot_time_s()
             row = await self._store.read(connection)
-            _refuse_if_stopped(row)
+            _refuse_if_stopped(row, even_paused=even_paused)
             wait_s = self._unready_s(auth, row)
             if wait_s is None:
                 token = self._as_token(connection, auth, row, before_s, rings)
-                self._cache[connection] = token
+                if row.paused is None:
+                    self._cache[connection] = token
                 await self._let_it_settle(connection, token)
                 return token
             if wait_s == 0.0:
@@ -302,24 +306,28 @@ class TokenKeeper:
 
     async def keep_alive(self) -> list[tuple[ConnectionId, str]]:
         """Renew the tokens of rotating chains that nobody used for a day, also after a renewal without an answer.
-        Return what failed, in words."""
+        A pause lets no call through, and is no reason to lose the login. Return what failed, in words."""
         failures = []
         for row in await self._store.all():
-            if row.paused is not None or row.received_at is None or not may_refresh(row):
+            if row.received_at is None or not may_refresh(row):
                 continue
             if (row.now - row.received_at).total_seconds() < _NEVER_IDLE_S:
                 continue
             try:
                 if auth_of((await self._connections(row.connection)).system).rotating:
-                    await self.token(row.connection)
+                    async with self._lock(row.connection):
+                        await self._obtain(row.connection, even_paused=True)
             except (GateError, VaultError, KeyError) as error:
                 failures.append((row.connection, str(error)))
         return failures
 
 
-def _refuse_if_stopped(row: TokenRow) -> None:
-    if row.paused is not None:
-        raise ConnectionPaused(f"connection {row.connection} is paused: {row.paused}. Next: `connector resume`")
+def _refuse_if_stopped(row: TokenRow, *, even_paused: bool) -> None:
+    if row.paused is not None and not even_paused:
+        raise ConnectionPaused(
+            f"connection {row.connection} is paused: {row.paused}. Next: see to that, then "
+            f"`connector resume {row.connection}`; or log in as another user: `connector authorize {row.connection}`"
+        )
     if row.state is TokenState.REAUTHORISE:
         raise ConnectionPaused(
             f"connection {row.connection}: re-authorisation needed ({row.reason}). "

@@ -51,7 +51,7 @@ def may_refresh(row: TokenRow, *, early: bool = False) -> bool:
 
 
 def begun(row: TokenRow, generation: int, holder: str, deadline_s: float, *, early: bool) -> TokenRow | None:
-    if row.generation != generation or row.paused is not None or not may_refresh(row, early=early):
+    if row.generation != generation or not may_refresh(row, early=early):
         return None
     again = row.state is TokenState.REFRESHING
     return replace(

@@ -108,7 +108,7 @@ class TokenStore(Protocol):
         ...
 
     async def pause(self, connection: ConnectionId, reason: str | None) -> None:
-        """Pause by a person's wish (None resumes)."""
+        """Let no call through, for this reason (None: again); renewals go on, so that a login outlives the pause."""
         ...
 
     async def remember_account(self, connection: ConnectionId, account: str) -> None:
