@@ -10,7 +10,7 @@ import pytest
 
 from connector.domain.identity import TrafficClass
 from connector.domain.ports.configuration import Connection
-from connector.domain.ports.gate import ConnectionPaused
+from connector.domain.ports.gate import ConnectionPaused, GateError
 from tests.integration.gate.world import VendorProcess, World, coupa_connection, vendor_process, world, write_key_ring
 
 SUPPLIERS = "/api/suppliers?limit=1"
@@ -104,6 +104,20 @@ async def test_a_wrong_secret_is_tried_once_and_the_right_one_counts_at_once(
     assert mints(coupa) == 1
     await replicas[0].vault.put(connection.id, {"client_secret": coupa.credentials["client_secret"]})
     assert (await replicas[1].call(connection, SUPPLIERS, endpoint="suppliers")).status == 200
+
+
+async def test_a_firewalls_refusal_at_the_token_endpoint_is_waited_for_and_told(
+    replicas: list[World], coupa: VendorProcess, connection: Connection
+) -> None:
+    page = {"body": "<html>Request blocked</html>", "content_type": "text/html"}
+    coupa.fault(path="/oauth2/token", method="POST", when="before", action="respond", status=403, times=3, **page)
+    with pytest.raises(GateError, match=r"answered 403: <html>Request blocked") as caught:
+        await replicas[0].call(connection, SUPPLIERS, endpoint="suppliers")
+    assert not isinstance(caught.value, ConnectionPaused)
+    assert mints(coupa) == 3
+    await asyncio.sleep(5.0)
+    assert (await replicas[1].call(connection, SUPPLIERS, endpoint="suppliers")).status == 200
+    assert (await replicas[0].tokens.read(connection.id)).reason is None
 
 
 async def test_live_goes_before_a_backfill_that_fills_the_queue(

@@ -8,13 +8,13 @@ import httpx
 import orjson
 import pytest
 
-from connector.adapters.gate.system import Grant, auth_of
+from connector.adapters.gate.system import CredentialsRefused, Grant, auth_of
 from connector.adapters.systems.basware.settings import Settings as BaswareSettings
 from connector.adapters.systems.coupa.settings import Settings as CoupaSettings
 from connector.adapters.systems.exact.settings import Company
 from connector.adapters.systems.exact.settings import Settings as ExactSettings
 from connector.adapters.systems.procore.settings import Settings as ProcoreSettings
-from connector.domain.vendor_error import VendorError
+from connector.domain.vendor_error import VendorError, VendorUnavailable
 
 HOST = "https://vendor.example"
 SETTINGS: Mapping[str, Any] = {
@@ -76,3 +76,47 @@ async def test_basware_tokens_tell_their_life_themselves(claims: Mapping[str, ob
 async def test_exacts_new_pair_is_kept_where_its_life_cannot_be_read(expires_in: object) -> None:
     pair = {"access_token": "new", "refresh_token": "only-one", "expires_in": expires_in}
     assert await answered("exact", 200, pair) == Grant("new", 600.0, "only-one")
+
+
+@pytest.mark.parametrize("system", MINTING)
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, "invalid_client"), (400, "invalid_scope"), (400, "unauthorized_client"), (403, "invalid_client")],
+)
+async def test_an_oauth_error_is_a_refusal(system: str, status: int, error: str) -> None:
+    with pytest.raises(CredentialsRefused, match=f"answered {status}: {error}"):
+        await answered(system, status, {"error": error})
+
+
+@pytest.mark.parametrize("system", MINTING)
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, b"<html>Request blocked by the firewall</html>"),
+        (401, b""),
+        (400, {"error": "temporarily_unavailable"}),
+        (403, {"message": "Forbidden"}),
+        (401, {"error": {"code": "invalid_client"}}),
+        (404, b"no such page"),
+        (503, {"error": "invalid_client"}),
+    ],
+    ids=str,
+)
+async def test_an_answer_without_an_oauth_error_refuses_nothing(system: str, status: int, body: object) -> None:
+    with pytest.raises(VendorUnavailable, match=f"the token endpoint answered {status}"):
+        await answered(system, status, body)
+
+
+async def test_what_vendors_document_besides_oauth_errors_is_a_refusal() -> None:
+    missing = {"detail": [{"loc": ["body", "scope"], "msg": "field required", "type": "value_error.missing"}]}
+    with pytest.raises(CredentialsRefused, match="Basware answered 422"):
+        await answered("basware", 422, missing)
+    unknown = {"error": "unknown", "error_description": "Client authentication failed due to unknown client"}
+    with pytest.raises(CredentialsRefused, match="Procore answered 401: Client authentication failed"):
+        await answered("procore", 401, unknown)
+
+
+async def test_a_vendors_words_show_no_secret() -> None:
+    with pytest.raises(VendorUnavailable) as caught:
+        await answered("coupa", 403, b"blocked: client_secret=the-secret")
+    assert "the-secret" not in caught.value.message

@@ -15,6 +15,13 @@ from connector.domain.vendor_error import RateLimited, VendorUnavailable
 
 BODY_CAP_BYTES = 1024 * 1024
 _LONGEST_LIFE_S = 366 * 86400.0
+_WORDS = 200
+"""So many characters of a vendor's words are told on."""
+_REFUSALS = frozenset(
+    ("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+     "invalid_scope")
+)  # fmt: skip
+"""RFC 6749, section 5.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,6 @@ class ClientCredentials(ABC):
     activation_lag_s = 0.0
     renew_at: float
     """At which share of a token's life the next one is minted."""
-    refusals: frozenset[int] = frozenset((400, 401, 403))
 
     @abstractmethod
     def asked(self, settings: Any, secrets: Mapping[str, str]) -> TokenRequest: ...
@@ -42,6 +48,11 @@ class ClientCredentials(ABC):
     @abstractmethod
     def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
         """Raises CredentialsRefused, or VendorUnavailable where the answer can't be read."""
+
+    def refuses(self, status: int, body: Mapping[str, Any]) -> bool:
+        """Whether the vendor itself refuses what was asked. Another answer of 4xx may be anybody's on the way to it, a
+        firewall's or a gateway's, and is asked again."""
+        return 400 <= status < 500 and str(body.get("error")) in _REFUSALS
 
     @abstractmethod
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
@@ -89,9 +100,10 @@ class ClientCredentials(ABC):
         if answer.status == 429:
             wait_s = retry_after_s(answer.headers)
             raise RateLimited("the token endpoint answered 429", status=429, retry_after_s=wait_s)
-        if answer.status not in self.refusals:
-            raise VendorUnavailable(f"the token endpoint answered {answer.status}", status=answer.status)
-        said = redact_text(str(body.get("error_description") or body.get("error") or answer.text(120)), secrets)
+        told = body.get("error_description") or body.get("error") or answer.text()
+        said = redact_text(str(told), secrets)[:_WORDS]
+        if not self.refuses(answer.status, body):
+            raise VendorUnavailable(f"the token endpoint answered {answer.status}: {said}", status=answer.status)
         raise CredentialsRefused(f"{self.vendor} answered {answer.status}: {said}. {self.advice(body, settings)}")
 
 

@@ -236,8 +236,9 @@ class TokenKeeper:
             await self._keep_safe(connection, auth, generation, grant, started_s)
         except _TooLate:
             await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(0), tried=False)
-        except VendorNotReached:
-            await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(row.attempts))
+        except VendorNotReached as error:
+            wait_s = backoff_s(row.attempts)
+            await self._store.give_back(connection, generation, holder, retry_after_s=wait_s, reason=error.message)
         except TooEarly as refusal:
             if not await self._keep(auth, row, pair, refusal.kept):
                 await self._store.give_back(connection, generation, holder, retry_after_s=_after_too_early_s(row))
@@ -249,12 +250,13 @@ class TokenKeeper:
                 await self._store.fail(connection, generation, holder, TokenState.REFUSED, str(refusal))
         except RateLimited as refusal:
             wait_s = max(refusal.retry_after_s or 0.0, backoff_s(row.attempts + 2))
-            await self._store.give_back(connection, generation, holder, retry_after_s=wait_s)
+            await self._store.give_back(connection, generation, holder, retry_after_s=wait_s, reason=refusal.message)
         except VendorError as error:
             if auth.rotating:
                 await self._store.unanswered(connection, generation, holder, error.message)
             else:
-                await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(row.attempts))
+                wait_s = backoff_s(row.attempts)
+                await self._store.give_back(connection, generation, holder, retry_after_s=wait_s, reason=error.message)
         except VaultError:  # nothing has left, and whoever repairs it is not kept waiting
             await self._store.give_back(connection, generation, holder, retry_after_s=backoff_s(0), tried=False)
             raise
@@ -341,11 +343,12 @@ def _refuse_if_stopped(row: TokenRow, *, even_paused: bool) -> None:
 
 
 def _why_no_token(row: TokenRow) -> str:
+    why = f" ({row.reason})" if row.reason else ""
     if row.state is TokenState.REFRESHING:
-        return "a renewal of its token is still without an answer" + (f" ({row.reason})" if row.reason else "")
+        return f"a renewal of its token is still without an answer that settles it{why}"
     if row.refusals >= REFUSALS_BEFORE_DISTRUST:
-        return "the vendor refuses its access token and gives no new one yet"
-    return "its token endpoint cannot be reached or asks us to wait"
+        return f"the vendor refuses its access token and gives no new one yet{why}"
+    return f"its token endpoint gives no token yet, or asks us to wait{why}"
 
 
 def _after_too_early_s(row: TokenRow) -> float:

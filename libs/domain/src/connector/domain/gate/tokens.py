@@ -10,7 +10,8 @@ from connector.domain.ports.tokens import NewPair, TokenRow, TokenState
 
 REFUSALS_BEFORE_DISTRUST = 2
 """One 401 may be the edge of a token's life; a second one to the same token means that it is worth nothing."""
-BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0)
+"""Its end leaves a token endpoint that answers nothing of use alone: Exact's takes about 200 calls a day."""
 
 Transition = Callable[[TokenRow], TokenRow | None]
 """The row as it is next; None where it stays as it is."""
@@ -95,7 +96,13 @@ def _holds(row: TokenRow, generation: int, holder: str) -> bool:
 
 
 def given_back(
-    row: TokenRow, generation: int, holder: str, retry_after_s: float, *, tried: bool = True
+    row: TokenRow,
+    generation: int,
+    holder: str,
+    retry_after_s: float,
+    *,
+    tried: bool = True,
+    reason: str | None = None,
 ) -> TokenRow | None:
     if not _holds(row, generation, holder):
         return None
@@ -106,6 +113,7 @@ def given_back(
         not_after=None,
         attempts=row.attempts + 1 if tried else row.attempts,
         retry_at=row.now + timedelta(seconds=retry_after_s),
+        reason=reason,
     )
 
 
@@ -152,9 +160,18 @@ class Transitions(ABC):
         return after.generation
 
     async def give_back(
-        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
+        self,
+        connection: ConnectionId,
+        generation: int,
+        holder: str,
+        *,
+        retry_after_s: float,
+        tried: bool = True,
+        reason: str | None = None,
     ) -> None:
-        await self._change(connection, lambda row: given_back(row, generation, holder, retry_after_s, tried=tried))
+        await self._change(
+            connection, lambda row: given_back(row, generation, holder, retry_after_s, tried=tried, reason=reason)
+        )
 
     async def unanswered(self, connection: ConnectionId, generation: int, holder: str, reason: str) -> None:
         await self._change(connection, lambda row: left_open(row, generation, holder, reason))

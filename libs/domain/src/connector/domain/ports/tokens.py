@@ -85,7 +85,14 @@ class TokenStore(Protocol):
         ...
 
     async def give_back(
-        self, connection: ConnectionId, generation: int, holder: str, *, retry_after_s: float, tried: bool = True
+        self,
+        connection: ConnectionId,
+        generation: int,
+        holder: str,
+        *,
+        retry_after_s: float,
+        tried: bool = True,
+        reason: str | None = None,
     ) -> None:
         """The renewal did not happen (nothing left, or the vendor said "too early"): the old pair stays in force.
 

@@ -14,7 +14,6 @@ LIFE_S = 3600.0
 class BaswareAuth(ClientCredentials):
     vendor = "Basware"
     renew_at = 0.8
-    refusals = frozenset((400, 401, 403, 422))
 
     def asked(self, settings: Any, secrets: Mapping[str, str]) -> TokenRequest:
         headers = {"authorization": _basic(secrets), "x-bw-request-id": str(uuid.uuid4())}
@@ -28,6 +27,10 @@ class BaswareAuth(ClientCredentials):
                 f"these credentials are of Basware's tenant {tenant}, the connection says {settings.tenant_id}"
             )
         return Grant(token, life_s(body, _claimed_life_s(claims)))
+
+    def refuses(self, status: int, body: Mapping[str, Any]) -> bool:
+        """Basware: 422 names the fields it does not take under `detail`."""
+        return super().refuses(status, body) or (status == 422 and isinstance(body.get("detail"), list))
 
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
         if body.get("error") == "invalid_scope":

@@ -7,6 +7,7 @@ from connector.adapters.gate.client_credentials import ClientCredentials, TokenR
 from connector.adapters.gate.system import Grant
 
 LIFE_S = 5400.0
+_UNKNOWN_CLIENT = "client authentication failed"
 
 
 class ProcoreAuth(ClientCredentials):
@@ -20,6 +21,11 @@ class ProcoreAuth(ClientCredentials):
 
     def granted(self, token: str, body: Mapping[str, Any], settings: Any) -> Grant:
         return Grant(token, life_s(body, LIFE_S))
+
+    def refuses(self, status: int, body: Mapping[str, Any]) -> bool:
+        """Procore states these words for a client of another environment, but not the error's name."""
+        described = str(body.get("error_description") or "").lower()
+        return super().refuses(status, body) or (400 <= status < 500 and _UNKNOWN_CLIENT in described)
 
     def advice(self, body: Mapping[str, Any], settings: Any) -> str:
         return "Check client id and secret, and that login_url is of the same environment as they are"
