@@ -169,6 +169,17 @@ class TestTokenStore:
         await stores.sealed.write(connection, {"client_secret": Sealed("k1", b"right")})
         assert await stores.tokens.begin_refresh(connection, 0, "b", 5.0) is not None
 
+    async def test_refused_credentials_offered_again_are_tried_once_more(
+        self, stores: Stores, connection: ConnectionId
+    ) -> None:
+        await stores.sealed.write(connection, {"client_secret": Sealed("k1", b"right")})
+        for _ in range(2):
+            assert await stores.tokens.begin_refresh(connection, 0, "a", 5.0) is not None
+            await stores.tokens.fail(connection, 0, "a", TokenState.REFUSED, "invalid_scope")
+            assert await stores.tokens.begin_refresh(connection, 0, "a", 5.0) is None
+            await stores.sealed.write(connection, {})
+        assert (await stores.sealed.read(connection))["client_secret"].sealed == Sealed("k1", b"right")
+
     @pytest.mark.parametrize("between", [{"a": None}, {"a": None, "b": None}], ids=["one", "all"])
     async def test_credentials_put_after_a_removal_are_new_to_a_refused_connection(
         self, stores: Stores, connection: ConnectionId, between: dict[str, None]

@@ -276,6 +276,35 @@ def test_resuming_lifts_a_wrong_account_only_where_the_login_may_open_its_compan
     assert desk.connector("status")["connections"]["exact-nl"]["paused"] is None
 
 
+def test_refused_credentials_are_tried_again_by_a_resume_and_by_changed_settings(desk: Desk, tmp_path: Path) -> None:
+    def refused() -> str:
+        """Coupa refuses a scope, once."""
+        fault = {
+            "path": "/oauth2/token", "method": "POST", "when": "before", "action": "respond", "status": 400,
+            "content_type": "application/json", "body": '{"error": "invalid_scope"}', "times": 1,
+        }  # fmt: skip
+        httpx.post(f"{desk.coupa.control_url}/faults", json=fault).raise_for_status()
+        with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as database:
+            database.execute("update token set refresh_at = now(), expires_at = now() where connection = 'coupa'")
+        told = json.dumps(desk.connector("ping", "coupa", exits=1))
+        assert desk.connector("status")["connections"]["coupa"]["token"] == "refused"
+        return told
+
+    assert "connector resume acme/coupa" in refused()
+    assert desk.connector("ping", "coupa", exits=1), "nothing is tried by itself"
+    desk.connector("resume", "coupa")
+    with psycopg.connect(desk.environment["DATABASE_URL"]) as database:
+        (what,) = database.execute("select what from configuration_change order by epoch desc limit 1").fetchone() or ()
+    assert what["resume"] == "connection coupa"
+    desk.connector("ping", "coupa")
+    refused()
+    changed = tmp_path / "tenant.yaml"
+    changed.write_text(desk.file.read_text().replace("system: coupa\n", "system: coupa\n    call_deadline_s: 29\n"))
+    assert desk.connector("apply", "-f", str(changed), "--yes")["changes"]
+    desk.connector("ping", "coupa")
+    desk.connector("apply", "-f", str(desk.file), "--yes")
+
+
 def test_a_flow_begins_in_dry_run_and_is_released_on_purpose(desk: Desk) -> None:
     assert desk.connector("status")["flows"]["exact-to-coupa"]["state"] == "dry-run"
     assert "give --yes" in desk.connector("release", "--flow", "exact-to-coupa", exits=2)["error"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connector.domain.identity import TrafficClass
-from connector.domain.ports.configuration import Connection
+from connector.domain.ports.configuration import Connection, Snapshot
 from connector.domain.ports.gate import ConnectionPaused, GateError
 from tests.integration.gate.world import VendorProcess, World, coupa_connection, vendor_process, world, write_key_ring
 
@@ -104,6 +104,25 @@ async def test_a_wrong_secret_is_tried_once_and_the_right_one_counts_at_once(
     assert mints(coupa) == 1
     await replicas[0].vault.put(connection.id, {"client_secret": coupa.credentials["client_secret"]})
     assert (await replicas[1].call(connection, SUPPLIERS, endpoint="suppliers")).status == 200
+
+
+async def test_refused_settings_are_tried_once_and_mended_ones_once_the_credentials_are_offered_again(
+    replicas: list[World], coupa: VendorProcess, connection: Connection
+) -> None:
+    greedy = coupa_connection(coupa, name=connection.id.connection, scopes=("core.everything.write",))
+    for replica in replicas:
+        replica.configuration.snapshot = Snapshot(2, {connection.id: greedy}, {})
+    for replica in replicas:
+        with pytest.raises(ConnectionPaused, match=rf"invalid_scope.*connector resume {connection.id}"):
+            await replica.call(connection, SUPPLIERS, endpoint="suppliers")
+    assert mints(coupa) == 1
+    for replica in replicas:
+        replica.configuration.snapshot = Snapshot(3, {connection.id: connection}, {})
+    with pytest.raises(ConnectionPaused):
+        await replicas[1].call(connection, SUPPLIERS, endpoint="suppliers")
+    await replicas[0].vault.offer_again(connection.id)
+    assert (await replicas[1].call(connection, SUPPLIERS, endpoint="suppliers")).status == 200
+    assert mints(coupa) == 2
 
 
 async def test_a_firewalls_refusal_at_the_token_endpoint_is_waited_for_and_told(

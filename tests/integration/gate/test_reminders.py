@@ -177,6 +177,15 @@ async def test_a_paused_connection_is_told_with_its_reason(office: Office) -> No
     assert message["data"]["reason"] == "invalid_grant"
 
 
+async def test_refused_credentials_are_told_with_the_step_that_tries_them_again(office: Office) -> None:
+    await office.tokens.begin_refresh(office.connection, 0, "a", 5.0)
+    await office.tokens.fail(office.connection, 0, "a", TokenState.REFUSED, "invalid_scope")
+    await office.reminders.watch()
+    await office.reminders.deliver()
+    told = json.loads(office.inbox.got[0][1])["data"]
+    assert (told["reason"], told["next_step"]) == ("invalid_scope", f"connector resume {office.connection}")
+
+
 async def test_a_connection_that_a_person_stopped_is_told_until_it_goes_on(office: Office) -> None:
     await office.tokens.adopt(office.connection, NewPair(Sealed("k", b"x"), 600.0, 570.0))
     assert await office.reminders.watch() == 0

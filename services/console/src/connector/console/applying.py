@@ -104,7 +104,8 @@ def _which(tenant: Tenant, flow: FlowId) -> OnMappingChange:
 async def _apply(
     run: Runtime, tenant: Tenant, changes: Difference, credentials: Mapping[str, Mapping[str, str | None]]
 ) -> None:
-    """Credentials first: whoever follows the new epoch finds them. With it, documents that used what changed."""
+    """Credentials first: whoever follows the new epoch finds them. With it, documents that used what changed; then
+    credentials that were refused are tried with the new settings."""
     for name, fields in credentials.items():
         await run.vault.put(ConnectionId(tenant.name, name), fields)
     what = {
@@ -119,6 +120,8 @@ async def _apply(
             await touch_keys(db, connection, sorted(uses))
 
     await run.configuration.apply(tenant, actor(), what, touch)
+    for connection in changes.read_under:
+        await run.vault.offer_again(connection)
 
 
 async def _webhooks(run: Runtime, tenant: Tenant) -> Mapping[str, str]:

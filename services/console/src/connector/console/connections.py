@@ -170,7 +170,11 @@ async def resume(
     tenant: TenantOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Go on with a paused connection or flow, also where the platform paused it: the login is looked at again."""
+    """Go on with a paused connection or flow.
+
+    Also with a connection that the platform stopped, once its cause is put right: credentials that were refused are
+    tried once more, and a login that could not open its company is looked at again.
+    """
     await _set_paused(name, tenant, None, Output(as_json=as_json))
 
 
@@ -191,6 +195,7 @@ async def _set_paused(name: str, tenant: str | None, reason: str | None, output:
 
 async def _let_go_on(run: Runtime, connection: ConnectionId) -> None:
     """Lift what the platform stopped by itself."""
+    await run.vault.offer_again(connection)
     try:
         login = await run.authorisations().resume(run.gate, connection)
     except (GateError, VendorError) as error:

@@ -121,8 +121,7 @@ class TokenKeeper:
 
     async def _obtain(self, connection: ConnectionId, *, even_paused: bool = False) -> Token:
         pump = self._pump(connection)
-        known = await self._connections(connection)
-        auth = auth_of(known.system)
+        auth = auth_of((await self._connections(connection)).system)
         give_up_s = self._clock.boot_time_s() + 2 * self._deadline_s
         while True:
             rings, before_s = pump.rings, self._clock.boot_time_s()
@@ -136,7 +135,7 @@ class TokenKeeper:
                 await self._let_it_settle(connection, token)
                 return token
             if wait_s == 0.0:
-                await self._renew(known, auth, row)
+                await self._renew(auth, row)
             elif self._clock.boot_time_s() + wait_s > give_up_s:
                 raise GateError(f"{connection}: {_why_no_token(row)}", retry_after_s=wait_s)
             else:
@@ -198,7 +197,7 @@ class TokenKeeper:
         sealed = self._vault.seal(connection, TOKEN_FIELD, text)
         return NewPair(sealed, max(0.0, grant.life_s - waited_s), auth.refresh_after_s(grant.life_s))
 
-    async def _renew(self, known: Connection, auth: SystemAuth, row: TokenRow) -> None:
+    async def _renew(self, auth: SystemAuth, row: TokenRow) -> None:
         """Become the one who renews and see it through, even if the caller gives up; or let the other one do it."""
         holder = f"{self._replica}/{next(self._attempt)}"
         early = self._early(auth, row)
@@ -206,16 +205,14 @@ class TokenKeeper:
         mine = await self._store.begin_refresh(row.connection, row.generation, holder, self._deadline_s, early=early)
         if mine is None:
             return
-        task = asyncio.create_task(self._see_through(known, auth, mine, holder, started_s), name=f"renew {holder}")
+        task = asyncio.create_task(self._see_through(auth, mine, holder, started_s), name=f"renew {holder}")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         await asyncio.wait({task}, timeout=self._deadline_s)
         if task.done():
             task.result()
 
-    async def _see_through(
-        self, known: Connection, auth: SystemAuth, row: TokenRow, holder: str, started_s: float
-    ) -> None:
+    async def _see_through(self, auth: SystemAuth, row: TokenRow, holder: str, started_s: float) -> None:
         connection, generation = row.connection, row.generation
 
         async def in_time() -> None:
@@ -224,10 +221,11 @@ class TokenKeeper:
 
         try:
             pair = self._unseal(connection, row) if auth.rotating and row.sealed is not None else None
+            settings = (await self._connections(connection)).settings  # read after the mark, so not older than it
             secrets = await self._vault.credentials(connection)
             grant = await auth.renew(
                 self._http,
-                known.settings,
+                settings,
                 secrets,
                 pair,
                 deadline_s=self._deadline_s + (LATE_ANSWER_S if auth.rotating else 0.0),
@@ -337,8 +335,9 @@ def _refuse_if_stopped(row: TokenRow, *, even_paused: bool) -> None:
         )
     if row.state is TokenState.REFUSED and not credentials_replaced(row):
         raise ConnectionPaused(
-            f"connection {row.connection}: its credentials are refused ({row.reason}). Next: put the right ones "
-            f"where the configuration refers to and run `connector apply`"
+            f"connection {row.connection}: its credentials are refused ({row.reason}). Next: put right secrets or "
+            f"settings and run `connector apply`; or put it right at the vendor and run "
+            f"`connector resume {row.connection}`"
         )
 
 

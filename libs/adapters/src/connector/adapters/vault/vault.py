@@ -135,6 +135,11 @@ class Vault:
         sealed = {name: None if value is None else self.seal(connection, name, value) for name, value in values.items()}
         return await self._store.write(connection, sealed)
 
+    async def offer_again(self, connection: ConnectionId) -> None:
+        """Let credentials count as new though they are the same, where what they are used with changed: refused ones
+        are tried once more."""
+        await self._store.write(connection, {})
+
     async def erase(self, tenant: str) -> int:
         return await self._store.erase(tenant)
 

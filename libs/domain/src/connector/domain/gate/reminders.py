@@ -45,6 +45,6 @@ def _stopped(row: TokenRow, paused: str | None) -> str | None:
 
 
 def _next_step(row: TokenRow, paused: str | None) -> str:
-    if paused or row.paused:
-        return f"connector resume {row.connection}"
-    return f"connector authorize {row.connection}" if row.state is TokenState.REAUTHORISE else "connector status"
+    """Refused credentials too are tried again by a resume, once what the reason names is put right."""
+    login = row.state is TokenState.REAUTHORISE and not (paused or row.paused)
+    return f"connector {'authorize' if login else 'resume'} {row.connection}"

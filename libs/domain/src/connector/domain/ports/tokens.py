@@ -18,7 +18,8 @@ class TokenState(StrEnum):
     REAUTHORISE = "reauthorise"
     """The chain is broken: a person must log in. `reason` says why."""
     REFUSED = "refused"
-    """The vendor refuses our credentials: nothing is tried until they are replaced."""
+    """The vendor refuses our credentials: nothing is tried until they, or the connection's settings, are replaced, or
+    a person resumes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class TokenRow:
     `generation` rises with each pair stored. Before `refresh_at` the vendor refuses a renewal, from then on the next
     call makes one. `retry_at` is when a failed renewal may be tried again. `refusals` counts answers of 401 to this
     generation. `account` is the vendor's current one of the login (Exact: its CurrentDivision), not the one we use.
-    `credentials_version` is what the credentials were when the row was written, `credentials_now` what they
-    are.
+    `credentials_version` is what the credentials were when the row was written, `credentials_now` what they are: it
+    rises too where the same ones are to be tried anew.
     """
 
     connection: ConnectionId
