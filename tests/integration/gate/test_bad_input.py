@@ -121,6 +121,26 @@ async def test_an_expired_refresh_token_needs_a_person(
     assert exact.act("counters")["tokens"]["expired"] == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "content_type", "body"),
+    [
+        (403, "text/html", "<html>Request blocked</html>"),
+        (400, "application/json", '{"error": "temporarily_unavailable"}'),
+    ],
+)
+async def test_an_answer_that_says_nothing_of_the_chain_costs_no_login(
+    here: World, exact: VendorProcess, connection: Connection, status: int, content_type: str, body: str
+) -> None:
+    await here.log_in(connection.id)
+    await asyncio.sleep(DUE_AFTER_S)
+    answer = {"status": status, "content_type": content_type, "body": body}
+    exact.fault(path="/api/oauth2/token", method="POST", when="before", action="respond", times=1, **answer)
+    assert (await here.call(connection, divisions(connection))).status == 200
+    row = await here.tokens.read(connection.id)
+    assert (row.state, row.generation, row.reauthorisations) == (TokenState.VALID, 2, 0)
+    assert exact.act("counters")["tokens"]["reused"] == 0
+
+
 async def test_a_token_endpoint_asked_too_often_in_a_day_is_waited_for_and_costs_no_login(
     here: World, exact: VendorProcess, connection: Connection
 ) -> None:

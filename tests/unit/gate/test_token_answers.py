@@ -8,13 +8,13 @@ import httpx
 import orjson
 import pytest
 
-from connector.adapters.gate.system import CredentialsRefused, Grant, auth_of
+from connector.adapters.gate.system import ChainBroken, CredentialsRefused, Grant, TooEarly, auth_of
 from connector.adapters.systems.basware.settings import Settings as BaswareSettings
 from connector.adapters.systems.coupa.settings import Settings as CoupaSettings
 from connector.adapters.systems.exact.settings import Company
 from connector.adapters.systems.exact.settings import Settings as ExactSettings
 from connector.adapters.systems.procore.settings import Settings as ProcoreSettings
-from connector.domain.vendor_error import VendorError, VendorUnavailable
+from connector.domain.vendor_error import RateLimited, UnknownOutcome, VendorError, VendorUnavailable
 
 HOST = "https://vendor.example"
 SETTINGS: Mapping[str, Any] = {
@@ -120,3 +120,41 @@ async def test_a_vendors_words_show_no_secret() -> None:
     with pytest.raises(VendorUnavailable) as caught:
         await answered("coupa", 403, b"blocked: client_secret=the-secret")
     assert "the-secret" not in caught.value.message
+
+
+TOO_EARLY = "Rate limit exceeded: access_token not expired"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "meaning"),
+    [
+        (400, {"error": "access_denied", "error_description": TOO_EARLY}, "", TooEarly),
+        (401, b"", "Access Token not expired", TooEarly),
+        (400, {"error": "access_denied", "error_description": "Rate limit exceeded"}, "", RateLimited),
+        (400, {"error": "invalid_grant", "error_description": "invalid or empty chainId"}, "", ChainBroken),
+        (400, {"error": "invalid_request", "error_description": "The refresh token expired at ..."}, "", ChainBroken),
+        (401, {"error": "unauthorized_client", "error_description": "Old refresh token used."}, "", ChainBroken),
+        (401, b"", "The refresh token expired", ChainBroken),
+        (400, {"error": "invalid_request"}, "", CredentialsRefused),
+        (400, {"error": "unsupported_grant_type"}, "", CredentialsRefused),
+        (403, b"<html>Request blocked by the firewall</html>", "", UnknownOutcome),
+        (401, b"<html>Log in to the proxy to refresh token</html>", "", UnknownOutcome),
+        (400, {"error": "temporarily_unavailable"}, "", UnknownOutcome),
+        (400, {"error": "server_error", "error_description": "cannot refresh token now"}, "", UnknownOutcome),
+        (400, {"error": "access_denied"}, "", UnknownOutcome),
+        (404, b"no such page", "", UnknownOutcome),
+        (502, b"<html>Bad gateway</html>", "", UnknownOutcome),
+    ],
+)
+async def test_only_what_says_so_breaks_exacts_chain(
+    status: int, body: object, reason: str, meaning: type[Exception]
+) -> None:
+    with pytest.raises(meaning) as caught:
+        await answered("exact", status, body, {"reason": reason})
+    assert type(caught.value) is meaning
+
+
+async def test_a_refresh_token_that_comes_with_an_answer_nobody_knows_is_kept() -> None:
+    with pytest.raises(TooEarly) as caught:
+        await answered("exact", 400, {"error": "something_new", "refresh_token": "only-one"})
+    assert caught.value.kept == Grant("", 0.0, "only-one")

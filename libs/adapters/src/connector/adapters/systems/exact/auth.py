@@ -32,6 +32,9 @@ _TOO_EARLY = ("tooearlytorefreshtokens", "access_token not expired", "access tok
 _TOO_OFTEN = "rate limit exceeded"
 """Exact: so many calls of the token endpoint a day for an app and user (about 200); the refresh token stays good."""
 _TRY_AGAIN_S = 900.0
+_REFUSALS = ("invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope")
+_WORDS = 200
+"""So many characters of Exact's words are told on."""
 
 
 class ExactAuth:
@@ -186,26 +189,30 @@ def _asked_too_often(answer: VendorAnswer, body: Mapping[str, Any]) -> bool:
     return _TOO_OFTEN in told and not any(mark in told for mark in _TOO_EARLY)
 
 
-def _refusal(answer: VendorAnswer, body: Mapping[str, Any], kept: Grant | None, secrets: list[str]) -> RenewalError:
+def _refusal(
+    answer: VendorAnswer, body: Mapping[str, Any], kept: Grant | None, secrets: list[str]
+) -> RenewalError | UnknownOutcome:
+    """Exact's own errors are in section 2 of the sheet. Whatever else answers, a firewall or an outage, says nothing of
+    the refresh token, which is tried again."""
     error = str(body.get("error") or "")
     described = str(body.get("error_description") or "")
     reason = answer.headers.get("reason", "")
-    said = redact_text("; ".join(part for part in (error, described, reason) if part) or answer.text(120), secrets)
-    words = f"Exact answered {answer.status}: {said}"
+    said = redact_text("; ".join(part for part in (error, described, reason) if part) or answer.text(), secrets)
+    words = f"Exact answered {answer.status}: {said[:_WORDS]}"
     told = _told(answer, body)
     if any(mark in told for mark in _TOO_EARLY):
         return TooEarly(words, kept)
-    if error == "invalid_grant" or "refresh token" in told:
+    if error == "invalid_grant" or ("refresh token" in told and error in (*_REFUSALS, "")):
         return ChainBroken(words, kept)
     if "callback uri" in told or "redirect" in told:
         return CredentialsRefused(
             f"{words}. The redirect address is not the one registered for the app in the Exact App Center", kept
         )
-    if error in ("invalid_request", "invalid_client", "unauthorized_client"):
+    if error in _REFUSALS:
         return CredentialsRefused(
             f"{words}. Check client id, client secret and region: an app lives on one of Exact's sites", kept
         )
-    return ChainBroken(words, kept)
+    return TooEarly(words, kept) if kept is not None else UnknownOutcome(words, status=answer.status)
 
 
 AUTH = ExactAuth()
