@@ -216,6 +216,69 @@ async def test_a_changed_and_then_deleted_booking_changes_and_leaves_the_books(d
     assert not desk.sandbox.store(COSTS)
 
 
+@pytest.mark.parametrize("lost", [False, True])
+async def test_an_invoice_that_turns_out_to_bill_another_order_moves_to_its_commitment(
+    desk: Desk, period: None, lost: bool
+) -> None:
+    await desk.settle(order("190"), "o190")
+    await desk.settle(order("191"), "o191")
+    await desk.settle(invoice("F-17", cost("1", **bills("o190"))), "i17")
+    if lost:
+        desk.sandbox.fault(method="DELETE", path=f"/{REQUISITIONS}/", when="after", action="drop", times=1)
+        desk.sandbox.fault(method="POST", path=f"/{REQUISITIONS}$", when="after", action="drop", times=1)
+    await desk.settle(invoice("F-17", cost("1", **bills("o191"))), "i17")
+    made = desk.sandbox.one(REQUISITIONS)
+    assert made["commitment_id"] == desk.sandbox.one(ORDERS, number="191")["id"]
+    assert (made["invoice_number"], made["status"]) == ("F-17", "approved")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_cost_that_turns_out_to_bill_an_order_becomes_a_requisition(
+    desk: Desk, period: None, lost: bool
+) -> None:
+    await desk.settle(invoice("F-18"), "i18")
+    await desk.settle(order("192"), "o192")
+    if lost:
+        desk.sandbox.fault(method="DELETE", path=f"/{COSTS}/", when="after", action="drop", times=1)
+        desk.sandbox.fault(method="POST", path=f"/{REQUISITIONS}$", when="after", action="drop", times=1)
+    await desk.settle(invoice("F-18", cost("1", **bills("o192"))), "i18")
+    assert desk.sandbox.one(REQUISITIONS, invoice_number="F-18")["status"] == "approved"
+    assert not desk.sandbox.store(COSTS)
+
+
+async def test_a_bill_that_turns_out_to_have_no_order_stays_until_a_person_says_that_it_is_a_cost_of_its_own(
+    desk: Desk, period: None
+) -> None:
+    await desk.settle(order("193"), "o193")
+    await desk.settle(invoice("F-19", cost("1", **bills("o193"))), "i19")
+    assert await desk.settle(invoice("F-19"), "i19", State.BLOCKED) == ["may-bill-commitment"]
+    assert desk.sandbox.one(REQUISITIONS)["invoice_number"] == "F-19"
+    await desk.operations.link(desk.row(INVOICE, "i19").desired.row, "bills-P-100", "decisions/i19", "none", "ann")
+    await desk.until(State.SYNCED, INVOICE, "i19")
+    assert desk.sandbox.one(COSTS, invoice_number="F-19")["status"] == "approved"
+    assert not desk.sandbox.store(REQUISITIONS)
+
+
+async def test_a_requisition_that_a_lost_answer_made_in_place_of_a_cost_is_taken_back_with_the_booking(
+    desk: Desk, period: None
+) -> None:
+    await desk.settle(invoice("F-20"), "i20")
+    await desk.settle(order("194"), "o194")
+    desk.sandbox.fault(method="POST", path=f"/{REQUISITIONS}$", when="after", action="drop", times=1)
+    await desk.take(invoice("F-20", cost("1", **bills("o194"))), "i20")
+    await until(lambda: bool(desk.sandbox.store(REQUISITIONS)))
+    await desk.settle(None, "i20", entity=INVOICE)
+    assert not desk.sandbox.store(REQUISITIONS)
+    assert not desk.sandbox.store(COSTS)
+
+
+async def test_a_booking_that_is_withdrawn_and_comes_back_is_written_again(desk: Desk) -> None:
+    await desk.settle(invoice("F-21"), "i21")
+    await desk.settle(None, "i21", entity=INVOICE)
+    await desk.settle(invoice("F-21", cost("1", "9.00")), "i21")
+    assert desk.sandbox.one(COSTS, invoice_number="F-21")["grand_total"] == "9.0"
+
+
 async def test_what_a_lost_answer_made_is_taken_back_with_the_booking(desk: Desk) -> None:
     desk.sandbox.fault(method="PATCH", path=f"/{COSTS}/sync$", when="after", action="drop", times=1)
     await desk.take(invoice("F-16"), "i16")

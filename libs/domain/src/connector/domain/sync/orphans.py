@@ -33,9 +33,14 @@ def orphans(work: Work) -> list[tuple[OpenCall, NaturalKey]]:
         for call in work.due.open_calls
         if call.creates
         and call.natural_key
-        and call.part not in work.objects
+        and not _made_there(work, call.part, call.natural_key)
         and (call.part, call.natural_key) not in asked
     ]
+
+
+def _made_there(work: Work, part: str, key: NaturalKey) -> bool:
+    """The part's object is where the call was to make it, and not one that it was to take the place of."""
+    return part in work.objects and work.objects[part].resource == key.resource
 
 
 async def take_over(works: Sequence[Work], target: Target, randomness: Randomness) -> list[Work]:

@@ -256,10 +256,11 @@ def _shown_line(line: Json) -> dict[str, Any]:
 def plan_commitment(part: Part, known: TargetObject | None, found: Found | None, options: ExactProcoreOptions) -> Plan:
     if part.gone:
         return _plan_withdrawal(part, found, options)
-    if found is None and known is not None:
-        return Plan(Verb.NONE, reason=deleted("Commitment", part, known, record="order"))
     wanted = part.wanted
     if found is None:
+        gone = deleted("Commitment", part, known, record="order")
+        if gone is not None:
+            return Plan(Verb.NONE, reason=gone)
         return Plan(Verb.CREATE, [sync("create", part, None, _new(part))])
     if known is not None and known.step_reached == "status" and found.status == CLOSED != wanted["status"]:
         return Plan(Verb.FROZEN, reason=_closed_at_once(part, found))

@@ -10,7 +10,7 @@ from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part
 from .naming import DIRECT_COSTS, document_of, is_ours, origin_of, part_name, resource, split, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
-from .steps import deleted, line_items, plan_deletion, step, sync
+from .steps import deleted, line_items, plan_deletion, plan_replacement, step, sync
 from .values import ZERO, changed, decimal, inner, number, plain, shortened
 
 DRAFT = "draft"
@@ -133,14 +133,15 @@ def plan_direct_cost(part: Part, known: TargetObject | None, found: Found | None
     """Header as draft, lines, and its status once what was read back agrees: a draft does not count as cost."""
     if part.gone:
         return plan_deletion(part, found)
-    if found is None and known is not None:
-        return Plan(Verb.NONE, reason=deleted("Direct cost", part, known, record="invoice"))
     wanted = part.wanted
     if found is None:
+        gone = deleted("Direct cost", part, known, record="invoice")
+        if gone is not None:
+            return Plan(Verb.NONE, reason=gone)
         item = {**wanted["header"], "direct_cost_type": wanted["type"], "status": DRAFT, "origin_id": part.stamp}
         return Plan(Verb.CREATE, [sync("create", part, None, item)])
-    if found.projection["type"] != wanted["type"]:
-        return Plan(Verb.REPLACE, [step("delete", part, found, "DELETE", None)])
+    if found.natural_key.resource != part.natural_key.resource or found.projection["type"] != wanted["type"]:
+        return plan_replacement(part, found)
     header = changed(wanted["header"], found.projection["header"])
     shown, lines = found.projection["lines"], wanted["lines"]
     write = {origin: line for origin, line in lines.items() if changed(line, shown.get(origin, {}))}

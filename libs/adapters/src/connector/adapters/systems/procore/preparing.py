@@ -31,7 +31,6 @@ class Preparation:
         if collection == REQUISITIONS:
             for step in steps:
                 await self._ensure_period(step, project_id, traffic, flow)
-            return [None] * len(steps)
         needs = [dict((step.body or {}).get("needs", {})) for step in steps]
         refused = await self._refused(project_id, needs, traffic, flow)
         vendors = {

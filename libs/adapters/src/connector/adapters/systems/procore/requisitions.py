@@ -25,7 +25,7 @@ from connector.domain.ports.target import (
 from .naming import REQUISITIONS, document_of, line_origin, part_name, resource, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
-from .steps import deleted, plan_deletion, step
+from .steps import deleted, plan_deletion, plan_replacement, step
 from .values import ZERO, decimal, plain
 
 DRAFT = "draft"
@@ -172,13 +172,15 @@ def found_requisition(row: Json, project_id: str) -> Found:
 def plan_requisition(part: Part, known: TargetObject | None, found: Found | None, options: ExactProcoreOptions) -> Plan:
     if part.gone:
         return plan_deletion(part, found)
-    if found is None and known is not None:
-        return Plan(Verb.NONE, reason=deleted("Requisition", part, known, record="invoice"))
     wanted = part.wanted
     if found is None:
+        gone = deleted("Requisition", part, known, record="invoice")
+        if gone is not None:
+            return Plan(Verb.NONE, reason=gone)
         return Plan(Verb.CREATE, [_create(part)])
-    if found.projection["commitment_id"] != wanted["commitment_id"]:
-        return Plan(Verb.REPLACE, [step("delete", part, found, "DELETE", None)])
+    elsewhere = found.natural_key.resource != part.natural_key.resource
+    if elsewhere or found.projection["commitment_id"] != wanted["commitment_id"]:
+        return plan_replacement(part, found)
     if found.projection["items"] != wanted["items"]:
         if found.status != DRAFT:
             return Plan(Verb.UPDATE, [step("reopen", part, found, "PATCH", {"status": DRAFT})])

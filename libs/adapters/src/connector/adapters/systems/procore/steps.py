@@ -9,17 +9,14 @@ from connector.domain.reasons import Reason
 from .naming import split
 
 LINES_PER_CALL = 500
+DELETE = "delete"
 
 
 def sync(name: str, part: Part, found: Found | None, item: Json, *, irreversible: bool = False) -> Step:
     """One item of a sync: those of many objects of one project travel together. A new one is looked at beforehand for
     what it needs."""
     collection, project_id = split(part.natural_key.resource)
-    needs = {"vendor_id": item.get("vendor_id")}
-    if found is None:
-        needs["wbs_code_ids"] = sorted({line["wbs_code_id"] for line in part.wanted["lines"].values()})
-        if "undecided" in part.wanted:
-            needs["undecided"] = part.wanted["undecided"]
+    needs = _needs(part) if found is None else {"vendor_id": item.get("vendor_id")}
     return Step(
         name=name,
         part=part.name,
@@ -32,6 +29,17 @@ def sync(name: str, part: Part, found: Found | None, item: Json, *, irreversible
         irreversible=irreversible,
         batch_key=f"{collection} {project_id} {'new' if found is None else 'known'}",
     )
+
+
+def _needs(part: Part) -> dict[str, Any]:
+    """What a new one needs in Procore. The schedule of values that a requisition bills has all of it already."""
+    if "lines" not in part.wanted:
+        return {}
+    return {
+        "vendor_id": part.wanted["header"].get("vendor_id"),
+        "wbs_code_ids": sorted({line["wbs_code_id"] for line in part.wanted["lines"].values()}),
+        "undecided": part.wanted.get("undecided"),
+    }
 
 
 def step(name: str, part: Part, found: Found, method: str, body: Json | None, *, irreversible: bool = False) -> Step:
@@ -52,11 +60,25 @@ def line_items(found: Found, lines: Mapping[str, Json]) -> list[dict[str, Any]]:
 def plan_deletion(part: Part, found: Found | None) -> Plan:
     if found is None or not found.live:
         return Plan(Verb.NONE)
-    return Plan(Verb.CANCEL, [step("delete", part, found, "DELETE", None)])
+    return Plan(Verb.CANCEL, [_deletion(part, found, None)])
 
 
-def deleted(kind: str, part: Part, known: TargetObject, *, record: str) -> Reason:
-    """People deleted what we made: it is not made again, unless they say so."""
+def plan_replacement(part: Part, found: Found) -> Plan:
+    """Nothing turns it into what is wanted: it is deleted, unless what is to come after it lacks something, and made
+    anew once it is gone."""
+    return Plan(Verb.REPLACE, [_deletion(part, found, {"needs": _needs(part)})])
+
+
+def _deletion(part: Part, found: Found, body: Json | None) -> Step:
+    """Where it is, which is not where a part of another kind is wanted."""
+    return Step(DELETE, part.name, "DELETE", found.natural_key.resource, body, found.target_id)
+
+
+def deleted(kind: str, part: Part, known: TargetObject | None, *, record: str) -> Reason | None:
+    """People deleted what we made: it is not made again, unless they say so. What we deleted ourselves, to replace it
+    or because it was withdrawn for a time, is."""
+    if known is None or known.step_reached == DELETE:
+        return None
     return Reason(
         code="refused-in-target",
         message=f"{kind} {known.target_id} was deleted in Procore.",
