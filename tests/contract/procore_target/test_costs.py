@@ -78,6 +78,29 @@ async def test_without_an_open_period_a_requisition_waits_for_one_or_makes_it(de
     assert desk.sandbox.one(REQUISITIONS, invoice_number="F-5")["period_id"] == made["id"]
 
 
+async def test_invoices_that_need_the_same_new_period_at_once_share_it(desk: Desk) -> None:
+    ids = [str(n) for n in range(136, 140)]
+    for number in ids:
+        await desk.settle(order(number), f"o{number}")
+    pause(desk)
+    for number in ids:
+        await desk.take(invoice(f"F-{number}", cost("1", **bills(f"o{number}"))), f"i{number}")
+    desk.choose(no_open_period="create")
+    states = await asyncio.wait_for(ends(desk, INVOICE, [f"i{number}" for number in ids]), 30)
+    assert set(states.values()) == {State.SYNCED}
+    made = desk.sandbox.one("billing_periods", start_date="2026-03-01", project_id=desk.sandbox.project("P-100"))
+    assert {row["period_id"] for row in desk.sandbox.store(REQUISITIONS)} == {made["id"]}
+
+
+async def test_a_period_whose_making_had_no_answer_is_found_and_not_made_again(desk: Desk) -> None:
+    await desk.settle(order("134"), "o134")
+    desk.choose(no_open_period="create")
+    desk.sandbox.fault(method="POST", path="/billing_periods$", when="after", action="drop", times=1)
+    await desk.settle(invoice("F-54", cost("1", **bills("o134"))), "i54")
+    made = desk.sandbox.one("billing_periods", start_date="2026-03-01", project_id=desk.sandbox.project("P-100"))
+    assert desk.sandbox.one(REQUISITIONS, invoice_number="F-54")["period_id"] == made["id"]
+
+
 async def test_the_next_open_period_takes_what_belongs_to_a_closed_one(desk: Desk) -> None:
     project = desk.sandbox.project("P-100")
     desk.choose(no_open_period="next-open")

@@ -35,6 +35,11 @@ class ProcoreClient:
     def company_id(self) -> int:
         return self._settings.company_id
 
+    @property
+    def lost_for_s(self) -> float:
+        """How long after its beginning a write whose answer was lost may still be carried out."""
+        return self._settings.call_deadline_s + self._settings.processing_s
+
     async def rows(
         self, path: str, query: Mapping[str, str], traffic: TrafficClass, *, page_size: int = PAGE
     ) -> list[Row]:

@@ -2,6 +2,7 @@
 commitment that an invoice may be meant for, and a billing period."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from connector.domain.identity import FlowId, TrafficClass
 from connector.domain.ports.target import Json, Outcome, OutcomeKind, Step
 from connector.domain.reasons import Reason
-from connector.domain.vendor_error import Rejected
+from connector.domain.vendor_error import Rejected, UnknownOutcome
 
 from .client import ProcoreClient
 from .naming import BILLS, DECISIONS, NO_COMMITMENT, REQUISITIONS, VENDORS, split
@@ -21,7 +22,10 @@ class Preparation:
     client: ProcoreClient
     _directories: dict[str, set[int]] = field(default_factory=dict)
     """Vendors known to be in a project's directory; one that is missing is read again before it is added."""
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _one_at_a_time: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """By project: of those that find something missing there, one makes it, and the others find it."""
+    _unsure_until: dict[str, float] = field(default_factory=dict)
+    """By project: until then a billing period may yet appear whose making nobody answered."""
 
     async def prepare(self, steps: Sequence[Step], traffic: TrafficClass, flow: FlowId) -> list[Outcome | None]:
         """By step: None where it may leave, else why not. Raises GateError or VendorError: then none has left."""
@@ -59,7 +63,7 @@ class Preparation:
 
     async def _ensure_vendors(self, project_id: str, wanted: set[Any], traffic: TrafficClass, flow: FlowId) -> None:
         """Procore: a vendor must be in the project's directory. Adding one that is there already changes nothing."""
-        async with self._one_at_a_time:
+        async with self._one_at_a_time[project_id]:
             known = self._directories.setdefault(project_id, set())
             if wanted <= known:
                 return
@@ -87,19 +91,33 @@ class Preparation:
         self._directories.pop(project_id, None)
 
     async def _ensure_period(self, step: Step, project_id: str, traffic: TrafficClass, flow: FlowId) -> None:
-        """`no_open_period: create`: the invoice's month, unless an earlier attempt has made it."""
+        """`no_open_period: create`: the invoice's month, unless another invoice or an earlier attempt has made it."""
         body = step.body or {}
         wanted = body.get("requisition")
         if not isinstance(wanted, dict) or wanted["period_id"] is not None:
             return
         path = f"v1.0/projects/{project_id}/billing_periods"
         start, end = wanted["requisition_start"], wanted["requisition_end"]
-        rows = await self.client.rows(path, {}, traffic)
-        made = next((row for row in rows if (row["start_date"], row["end_date"]) == (start, end)), None)
-        if made is None:
-            period = {"start_date": start, "end_date": end, "due_date": end, "status": "open"}
+        async with self._one_at_a_time[project_id]:
+            rows = await self.client.rows(path, {}, traffic)
+            made = next((row for row in rows if (row["start_date"], row["end_date"]) == (start, end)), None)
+            if made is None:
+                period = {"start_date": start, "end_date": end, "due_date": end, "status": "open"}
+                made = await self._make_period(project_id, path, period, traffic, flow)
+            wanted["period_id"] = made["id"]
+
+    async def _make_period(self, project_id: str, path: str, period: Json, traffic: TrafficClass, flow: FlowId) -> Json:
+        """Raises UnknownOutcome, for this invoice and for the others, while one without answer may yet be made."""
+        clock = asyncio.get_running_loop()
+        if clock.time() < self._unsure_until.get(project_id, 0.0):
+            raise UnknownOutcome("Making a billing period had no answer; it is looked for before one is made again")
+        begun_s = clock.time()
+        try:
             made, _ = await self.client.write("POST", path, {}, {"billing_period": period}, traffic, flow, None)
-        wanted["period_id"] = made["id"]
+        except UnknownOutcome:
+            self._unsure_until[project_id] = begun_s + self.client.lost_for_s
+            raise
+        return made
 
 
 def _inactive(need: Json, active: set[int] | None) -> Reason | None:
