@@ -1,6 +1,7 @@
 """Invoices in Procore under each cost model, over HTTP."""
 
 import asyncio
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -213,6 +214,43 @@ async def test_of_two_equal_numbers_that_come_at_once_one_is_billed(desk: Desk, 
         assert sorted(states.values()) == [State.BLOCKED, State.SYNCED]
     assert len(desk.sandbox.store(REQUISITIONS)) == len(vendors)
     assert len(desk.sandbox.calls(method="POST", path=f"/rest/v1.1/{REQUISITIONS}")) == len(vendors)
+
+
+async def test_a_bills_corrected_number_and_date_reach_its_requisition_and_the_period_follows_the_date(
+    desk: Desk, period: None
+) -> None:
+    project = desk.sandbox.project("P-100")
+    desk.choose(no_open_period="create")
+    await desk.settle(order("173"), "o173")
+    await desk.settle(invoice("F-23", cost("1", **bills("o173"))), "i23")
+    await desk.settle(invoice("F-24", cost("1", **bills("o173")), issue_date=date(2026, 4, 7)), "i23")
+    made = desk.sandbox.one(REQUISITIONS)
+    april = desk.sandbox.one("billing_periods", start_date="2026-04-01", project_id=project)
+    assert (made["invoice_number"], made["billing_date"], made["period_id"]) == ("F-24", "2026-04-07", april["id"])
+    assert (made["requisition_start"], made["status"]) == ("2026-04-01", "approved")
+
+
+async def test_a_bill_stays_in_its_period_while_its_date_stays(desk: Desk) -> None:
+    desk.choose(no_open_period="next-open")
+    april = desk.sandbox.act(
+        "create_billing_period", project_id=desk.sandbox.project("P-100"), start_date="2026-04-01",
+        end_date="2026-04-30", due_date="2026-04-30", status="open",
+    )  # fmt: skip
+    await desk.settle(order("174"), "o174")
+    await desk.settle(invoice("F-25", cost("1", **bills("o174"))), "i25")
+    desk.choose(no_open_period="create")
+    await desk.settle(invoice("F-26", cost("1", **bills("o174"))), "i25")
+    made = desk.sandbox.one(REQUISITIONS)
+    assert (made["invoice_number"], made["period_id"]) == ("F-26", april["id"])
+
+
+async def test_a_bill_is_not_given_a_number_that_another_one_has(desk: Desk, period: None) -> None:
+    for number in ("175", "176"):
+        await desk.settle(order(number), f"o{number}")
+        await desk.settle(invoice(f"F-{number}", cost("1", **bills(f"o{number}"))), f"i{number}")
+    again = invoice("F-175", cost("1", **bills("o176")))
+    assert await desk.settle(again, "i176", State.BLOCKED) == ["number-taken-in-target"]
+    assert {made["invoice_number"] for made in desk.sandbox.store(REQUISITIONS)} == {"F-175", "F-176"}
 
 
 async def test_a_credit_note_is_blocked_until_negative_amounts_are_known_to_hold(desk: Desk) -> None:

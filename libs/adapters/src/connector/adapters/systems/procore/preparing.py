@@ -10,10 +10,12 @@ from typing import Any
 from connector.domain.identity import FlowId, TrafficClass
 from connector.domain.ports.target import Json, Outcome, OutcomeKind, Step
 from connector.domain.reasons import Reason
+from connector.domain.sync.adoption import NUMBER_TAKEN
 from connector.domain.vendor_error import Rejected, UnknownOutcome
 
 from .client import ProcoreClient
 from .naming import BILLS, DECISIONS, NO_COMMITMENT, REQUISITIONS, VENDORS, split
+from .reading import number_of
 from .references import open_vendors, wbs_codes
 
 
@@ -32,11 +34,14 @@ class Preparation:
         if steps[0].resource == VENDORS:
             return [None] * len(steps)
         collection, project_id = split(steps[0].resource)
-        if collection == REQUISITIONS:
-            for step in steps:
-                await self._ensure_period(step, project_id, traffic, flow)
         needs = [dict((step.body or {}).get("needs", {})) for step in steps]
         refused = await self._refused(project_id, needs, traffic, flow)
+        if collection == REQUISITIONS:
+            refused = [
+                no or await self._taken(step, project_id, traffic) for step, no in zip(steps, refused, strict=True)
+            ]
+            for step in (step for step, no in zip(steps, refused, strict=True) if no is None):
+                await self._ensure_period(step, project_id, traffic, flow)
         vendors = {
             need["vendor_id"] for need, no in zip(needs, refused, strict=True) if no is None and need.get("vendor_id")
         }
@@ -47,6 +52,23 @@ class Preparation:
                 no or self._not_in_directory(project_id, need) for need, no in zip(needs, refused, strict=True)
             )
         ]
+
+    async def _taken(self, step: Step, project_id: str, traffic: TrafficClass) -> Reason | None:
+        """Whether another requisition has the number that this one is about to be given. One that is about to be made
+        was looked up."""
+        if step.creates or step.natural_key is None or "invoice_number" not in (step.body or {}):
+            return None
+        fields = dict(step.natural_key.fields)
+        rows = await self.client.rows(f"v1.1/{REQUISITIONS}", {"project_id": project_id}, traffic)
+        wanted = fields.get("vendor_id", ""), fields.get("invoice_number", "")
+        others = [row for row in rows if number_of(row) == wanted and str(row["id"]) != step.target_id]
+        if not others:
+            return None
+        return Reason(
+            code=NUMBER_TAKEN,
+            message=f"Requisition {others[0]['id']} ({others[0]['status']}) has the vendor's number {wanted[1]!r}.",
+            fix="Correct the wrong number at its source, then: connector release.",
+        )
 
     async def _refused(
         self, project_id: str, needs: Sequence[Json], traffic: TrafficClass, flow: FlowId
@@ -93,8 +115,8 @@ class Preparation:
     async def _ensure_period(self, step: Step, project_id: str, traffic: TrafficClass, flow: FlowId) -> None:
         """`no_open_period: create`: the invoice's month, unless another invoice or an earlier attempt has made it."""
         body = step.body or {}
-        wanted = body.get("requisition")
-        if not isinstance(wanted, dict) or wanted["period_id"] is not None:
+        wanted = body.get("requisition", body)
+        if wanted.get("period_id", "unchanged") is not None:
             return
         path = f"v1.0/projects/{project_id}/billing_periods"
         start, end = wanted["requisition_start"], wanted["requisition_end"]

@@ -121,14 +121,14 @@ async def _look_up_requisitions(
             numbers[of["vendor_id"], of["invoice_number"]].append(key)
     if numbers:
         rows = await client.rows(f"v1.1/{REQUISITIONS}", {"project_id": project_id}, traffic)
-        taken = {str(row["id"]): number for row in rows if (number := _number_of(row)) in numbers}
+        taken = {str(row["id"]): number for row in rows if (number := number_of(row)) in numbers}
         for one in await read_requisitions(client, project_id, "id", taken, traffic):
             for key in numbers[taken[one.target_id]]:
                 found[key].append(one)
     return found
 
 
-def _number_of(requisition: Row) -> tuple[str, str]:
+def number_of(requisition: Row) -> tuple[str, str]:
     return str(requisition.get("vendor_id")), str(requisition.get("invoice_number"))
 
 

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from connector.domain.digest import digest
 from connector.domain.documents.invoice import Invoice, LinkStrength
 from connector.domain.identity import EntityRef
 from connector.domain.ports.references import ReferenceKey
@@ -21,16 +23,20 @@ from connector.domain.ports.target import (
     TargetObject,
     Verb,
 )
+from connector.domain.reasons import Reason
 
 from .naming import REQUISITIONS, document_of, line_origin, part_name, resource, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
 from .steps import deleted, plan_deletion, plan_replacement, step
-from .values import ZERO, decimal, plain
+from .values import ZERO, changed, decimal, plain
 
 DRAFT = "draft"
 STATUS = {EndState.DRAFT: DRAFT, EndState.SUBMITTED: "under_review", EndState.APPROVED: "approved"}
 ITEM = "contract_item"
+NUMBERS = "numbers"
+PERIOD = ("period_id", "requisition_start", "requisition_end")
+HEADER = (*PERIOD, "billing_date", "invoice_number")
 
 
 def requisition(
@@ -38,7 +44,9 @@ def requisition(
 ) -> Part | None:
     """This period's amounts on the lines of the commitment's schedule of values."""
     amounts = _on_lines(rendering, shares, commitment)
-    period = _period(rendering, place, invoice.issue_date or invoice.booking_date)
+    day = invoice.issue_date or invoice.booking_date
+    known = rendering.wanted.known.get(part_name(place.number))
+    period = _kept_period(known, day) or _period(rendering, place, day)
     if amounts is None or period is None:
         return None
     origin = stamp(rendering.ref, place.number)
@@ -46,7 +54,7 @@ def requisition(
     wanted = {
         "commitment_id": int(commitment.target_id),
         "invoice_number": invoice.invoice_number,
-        "billing_date": (invoice.issue_date or invoice.booking_date or date.min).isoformat(),
+        "billing_date": (day or date.min).isoformat(),
         "period": period,
         "items": {line: plain(amount) for line, amount in sorted(amounts.items())},
         "status": STATUS[rendering.options.invoice_end_state],
@@ -57,9 +65,15 @@ def requisition(
         stamp=origin,
         wanted=wanted,
         measure=Measure(net=sum(amounts.values(), ZERO)),
-        frozen={share.origin: rendering.frozen[share.origin] for share in shares},
+        frozen={share.origin: rendering.frozen[share.origin] for share in shares} | _numbers(known, wanted),
         alone=number if number.fields else None,
     )
+
+
+def _numbers(known: TargetObject | None, wanted: Json) -> Json:
+    """Every number it was to have: any other that Procore shows is one of its automatic numbering."""
+    before = known.frozen.get(NUMBERS, []) if known is not None else []
+    return {NUMBERS: [*(one for one in before if one != wanted["invoice_number"]), wanted["invoice_number"]]}
 
 
 def _number(project_id: int, commitment: LinkedObject, invoice_number: str | None) -> NaturalKey:
@@ -111,6 +125,14 @@ def _own_line(rendering: Rendering, share: Share, lines: Mapping[str, Json]) -> 
     return [origin for origin in lines if origin == own or origin.startswith(f"{own}.")]
 
 
+def _kept_period(known: TargetObject | None, day: date | None) -> Json | None:
+    """The one it is in, which may be closed by now, while its date stays."""
+    if known is None or day is None or known.extra.get("billing_date") != day.isoformat():
+        return None
+    period: Json | None = known.extra.get("period")
+    return period
+
+
 def _period(rendering: Rendering, place: Place, day: date | None) -> Json | None:
     """The open billing period that contains the day; else as the flow says: the next open one, a new month, or none."""
     shown = rendering.lookup.reference(rendering.wanted.target, "billing-periods", str(place.id))
@@ -159,13 +181,21 @@ def found_requisition(row: Json, project_id: str) -> Found:
         live=row.get("deleted_at") is None,
         projection={
             "commitment_id": row.get("commitment_id"),
+            "header": {name: row[name] for name in HEADER if row.get(name) is not None},
             "items": {line: plain(amount) for line, amount in sorted(billed.items()) if amount},
             "status": row["status"],
         },
         sub_ids={str(item["line_item_id"]): str(item["id"]) for item in items},
         measure=Measure(net=sum(billed.values(), ZERO)),
         created_at=row.get("created_at"),
-        extra={"project_id": project_id, "collection": REQUISITIONS},
+        extra={
+            "project_id": project_id,
+            "collection": REQUISITIONS,
+            "billing_date": row.get("billing_date"),
+            "period": {"id": row["period_id"], "start": row["requisition_start"], "end": row["requisition_end"]}
+            if all(row.get(name) is not None for name in PERIOD)
+            else None,
+        },
     )
 
 
@@ -181,9 +211,15 @@ def plan_requisition(part: Part, known: TargetObject | None, found: Found | None
     elsewhere = found.natural_key.resource != part.natural_key.resource
     if elsewhere or found.projection["commitment_id"] != wanted["commitment_id"]:
         return plan_replacement(part, found)
+    header = _changed_header(part, known, found)
+    if (header or found.projection["items"] != wanted["items"]) and found.status != DRAFT:
+        return Plan(Verb.UPDATE, [step("reopen", part, found, "PATCH", {"status": DRAFT})])
+    if header:
+        name = f"header-{digest(header)[:8]}"
+        if known is not None and known.step_reached == name:
+            return Plan(Verb.NONE, reason=_not_taken(part, found, header))
+        return Plan(Verb.UPDATE, [replace(step(name, part, found, "PATCH", header), natural_key=part.natural_key)])
     if found.projection["items"] != wanted["items"]:
-        if found.status != DRAFT:
-            return Plan(Verb.UPDATE, [step("reopen", part, found, "PATCH", {"status": DRAFT})])
         lines = {**dict.fromkeys(found.projection["items"], "0"), **wanted["items"]}
         items = [
             {"id": int(found.sub_ids[line]), "item_type": ITEM, "work_completed_this_period": amount}
@@ -197,6 +233,39 @@ def plan_requisition(part: Part, known: TargetObject | None, found: Found | None
     return Plan(Verb.NONE)
 
 
+def _header(wanted: Json) -> dict[str, Any]:
+    return {
+        "requisition_start": wanted["period"]["start"],
+        "requisition_end": wanted["period"]["end"],
+        "period_id": wanted["period"]["id"],
+        "billing_date": wanted["billing_date"],
+        "invoice_number": wanted["invoice_number"],
+    }
+
+
+def _changed_header(part: Part, known: TargetObject | None, found: Found) -> dict[str, Any]:
+    """What Procore shows otherwise. A period that is to be made has no id to compare, and a number of Procore's own
+    automatic numbering stays."""
+    wanted, shown = _header(part.wanted), found.projection["header"]
+    header = changed({name: value for name, value in wanted.items() if name in shown and value is not None}, shown)
+    if known is None or shown.get("invoice_number") not in known.frozen.get(NUMBERS, ()):
+        header.pop("invoice_number", None)
+    if header.keys() & set(PERIOD):
+        header |= {name: wanted[name] for name in PERIOD}
+    return header
+
+
+def _not_taken(part: Part, found: Found, header: Json) -> Reason:
+    shown = found.projection["header"]
+    told = "; ".join(f"{name} expected {value}, actual {shown.get(name)}" for name, value in header.items())
+    return Reason(
+        code="target-differs",
+        message=f"Requisition {found.target_id} shows other values than were sent: {told}.",
+        fix="Correct it in Procore, or withdraw the change at the source.",
+        field=part.name,
+    )
+
+
 def _create(part: Part) -> Step:
     wanted = part.wanted
     items: list[dict[str, Any]] = [
@@ -204,11 +273,7 @@ def _create(part: Part) -> Step:
         for line, amount in wanted["items"].items()
     ]
     body = {
-        "requisition_start": wanted["period"]["start"],
-        "requisition_end": wanted["period"]["end"],
-        "period_id": wanted["period"]["id"],
-        "billing_date": wanted["billing_date"],
-        "invoice_number": wanted["invoice_number"],
+        **_header(wanted),
         "status": DRAFT,
         "origin_id": part.stamp,
         "items": items,
