@@ -1,5 +1,6 @@
 """Orders in Procore, over HTTP: what they become, and what stops them."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,9 @@ from connector.domain.documents.purchase_order import OrderLifecycle
 from connector.domain.identity import Entity
 from connector.domain.ports.operations import Selection
 from connector.domain.sync.dispatcher import Pace
-from connector.domain.sync.states import State
+from connector.domain.sync.states import Cause, State
 from tests.contract.procore_target.procore import FLOW, Desk, Sandbox, coding, cost, desk_of, invoice, line, order
+from tests.support import until
 
 ORDERS, LINES = "purchase_order_contracts", "purchase_order_contract_line_items"
 ORDER = Entity.PURCHASE_ORDER
@@ -179,6 +181,53 @@ async def test_a_code_made_inactive_after_mapping_stops_an_order_before_any_writ
     desk.sandbox.act("deactivate_wbs_code", project_id=project, flat_code="01-100.M")
     assert await desk.settle(order("701"), "o71", State.BLOCKED) == ["wbs-code-inactive"]
     assert not desk.sandbox.store(ORDERS, number="701")
+
+
+def refuse_code(desk: Desk, **item: Any) -> None:
+    """The next lines are refused, in Procore's words about a code that is inactive."""
+    refused = {"entities": [], "errors": [{**item, "errors": {"wbs_code": ["is inactive"]}}]}
+    desk.sandbox.fault(
+        method="PATCH", path="/line_items/sync$", when="before", action="respond", status=200,
+        body=json.dumps(refused), content_type="application/json", times=1,
+    )  # fmt: skip
+
+
+async def test_a_line_that_a_bad_code_kept_from_being_written_follows_the_corrected_table(desk: Desk) -> None:
+    refuse_code(desk, origin_id="acme/exact-nl/purchase-order/o72#720-1")
+    assert await desk.settle(order("720", line("720-1")), "o72", State.BLOCKED) == ["wbs-code-refused"]
+    desk.choose({"4000/*/*": "{code}:01-100.L"})
+    await desk.until(State.SYNCED, ORDER, "o72")
+    assert codes_of(desk, "720") == {"720-1": "01-100.L"}
+
+
+async def test_a_written_line_keeps_its_code_whatever_the_table_says_later(desk: Desk) -> None:
+    await desk.settle(order("730", line("730-1")), "o73")
+    desk.choose({"4000/*/*": "{code}:01-100.L"})
+    await desk.settle(order("730", line("730-1", "12")), "o73")
+    assert codes_of(desk, "730") == {"730-1": "01-100.M"}
+
+
+async def test_a_written_line_whose_code_is_inactive_by_now_follows_the_corrected_table(desk: Desk) -> None:
+    await desk.settle(order("740", line("740-1")), "o74")
+    desk.sandbox.act("deactivate_wbs_code", project_id=desk.sandbox.project("P-100"), flat_code="01-100.M")
+    (written,) = desk.sandbox.store(LINES)
+    refuse_code(desk, id=written["id"])
+    await desk.take(order("740", line("740-1", "12")), "o74")
+    row = desk.row(ORDER, "o74")
+    await until(lambda: [reason.code for reason in row.reasons] == ["wbs-code-inactive"])
+    desk.choose({"4000/*/*": "{code}:01-100.L"})
+    waiting = Selection(FLOW, frozenset({State.WAITING, State.BLOCKED}), ORDER, ["o74"])
+    await desk.operations.again(waiting, Cause.SOURCE, "ann")
+    await desk.until(State.SYNCED, ORDER, "o74")
+    assert codes_of(desk, "740") == {"740-1": "01-100.L"}
+
+
+def codes_of(desk: Desk, number: str) -> dict[str, str]:
+    """By the source's line: the WBS code it was written with."""
+    made = desk.sandbox.one(ORDERS, number=number)
+    assert made["status"] == "Approved"
+    rows = [row for row in desk.sandbox.store(LINES) if row["holder"]["id"] == made["id"]]
+    return {row["origin_id"].rpartition("#")[2]: row["wbs_code"]["flat_code"] for row in rows}
 
 
 async def test_a_project_of_another_integration_is_left_alone(desk: Desk) -> None:

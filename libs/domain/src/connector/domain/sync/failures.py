@@ -1,9 +1,11 @@
 """What follows from a call that did not succeed: the same classes for reads, look-ups and writes."""
 
+from collections.abc import Sequence
+
 from connector.domain.ports.clock import Randomness
 from connector.domain.ports.dispatch import Judgement
 from connector.domain.ports.gate import GATE_CLOSED, GateError
-from connector.domain.ports.target import Outcome, OutcomeKind
+from connector.domain.ports.target import Dependency, Outcome, OutcomeKind
 from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
@@ -44,7 +46,8 @@ def after_failure(work: Work, outcome: Outcome, randomness: Randomness) -> Judge
         case OutcomeKind.REJECTED if attempts == 0 and _taken_since_looked_up(work, outcome):
             return Judgement(State.DUE, backoff_s(attempts, randomness, None), attempts + 1, reasons)
         case OutcomeKind.REJECTED | OutcomeKind.DONE:
-            return blocked(work, reasons or [Reason(code="rejected-by-target", message="The target refused it.")])
+            reasons = reasons or [Reason(code="rejected-by-target", message="The target refused it.")]
+            return blocked(work, reasons, _waits(work, reasons))
         case OutcomeKind.RATE_LIMITED:
             return Judgement(State.DUE, max(outcome.retry_after_s or 1.0, 0.05), attempts, reasons)
         case OutcomeKind.REAUTHORISE:
@@ -57,6 +60,12 @@ def after_failure(work: Work, outcome: Outcome, randomness: Randomness) -> Judge
                 return Judgement(State.FAILED, attempts=attempts + 1, reasons=reasons)
             again_s = backoff_s(attempts, randomness, outcome.retry_after_s)
             return Judgement(State.DUE, again_s, attempts + 1, reasons)
+
+
+def _waits(work: Work, reasons: Sequence[Reason]) -> list[Dependency]:
+    """What the refusal names as missing, as rendering saw it: it is tried again once that is known to be otherwise."""
+    missing = (reason.missing for reason in reasons if reason.missing in work.asked)
+    return [Dependency(key, work.asked[key]) for key in missing if key is not None]
 
 
 def _taken_since_looked_up(work: Work, outcome: Outcome) -> bool:

@@ -117,6 +117,7 @@ class Renderer:
                 message = f"Rendering it failed: {type(error).__name__}: {error}"
                 work.judge(blocked(work, [Reason(code="cannot-render", message=message)]))
         work.inputs = lookup.inputs
+        work.asked = dict(lookup.used)
         work.linked = frozenset(lookup.linked - {work.due.ref})
         return lookup
 

@@ -43,6 +43,9 @@ class Work:
     record: AnyRecord | None = None
     rendered: Rendered = field(default_factory=Rendered)
     inputs: Sequence[Dependency] | None = None
+    """What rendering asked, until that is stored."""
+    asked: Mapping[str, str | None] = field(default_factory=dict)
+    """The same by key, with the versions seen, to the end."""
     linked: frozenset[EntityRef] = frozenset()
     """Documents it links to: their writes come before or after its own, never beside them."""
     objects: dict[str, StoredObject] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from .amounts import order_amounts, ordered_lines
 from .naming import COMMITMENTS, document_of, is_ours, origin_of, part_name, resource, stamp
 from .rendering import Place, Rendering, Share, by_project
 from .settings import CostModel, ExactProcoreOptions
-from .steps import deleted, line_items, step, sync
+from .steps import codes_of, deleted, line_items, step, sync
 from .values import TEXT_LIMIT, ZERO, changed, decimal, inner, number, plain, shortened
 
 DRAFT, APPROVED, CLOSED = "Draft", "Approved", "Closed"
@@ -299,7 +299,8 @@ def _plan_update(
     if header:
         return Plan(Verb.UPDATE, [sync("header", part, found, dict(header))])
     if write:
-        return Plan(Verb.UPDATE, [step("lines", part, found, "PATCH", {"items": line_items(found, write)})])
+        body = {"items": line_items(found, write), "codes": codes_of(part)}
+        return Plan(Verb.UPDATE, [step("lines", part, found, "PATCH", body)])
     if remove:
         return Plan(Verb.UPDATE, [step("remove-line", part, found, "DELETE", {"line_id": found.sub_ids[remove[0]]})])
     if found.status != status:

@@ -10,7 +10,7 @@ from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part
 from .naming import DIRECT_COSTS, document_of, is_ours, origin_of, part_name, resource, split, stamp
 from .rendering import Place, Rendering, Share
 from .settings import EndState, ExactProcoreOptions
-from .steps import deleted, line_items, plan_deletion, plan_replacement, step, sync
+from .steps import codes_of, deleted, line_items, plan_deletion, plan_replacement, step, sync
 from .values import ZERO, changed, decimal, inner, number, plain, shortened
 
 DRAFT = "draft"
@@ -165,6 +165,5 @@ def _lines(part: Part, found: Found, lines: dict[str, Json]) -> Step:
     _, project_id = split(part.natural_key.resource)
     items = [{**item, "direct_cost_id": int(found.target_id)} for item in line_items(found, lines)]
     key = f"{DIRECT_COSTS} {project_id} lines" if len(items) <= SMALL else ""
-    return Step(
-        "lines", part.name, "PATCH", part.natural_key.resource, {"items": items}, found.target_id, batch_key=key
-    )
+    body = {"items": items, "codes": codes_of(part)}
+    return Step("lines", part.name, "PATCH", part.natural_key.resource, body, found.target_id, batch_key=key)

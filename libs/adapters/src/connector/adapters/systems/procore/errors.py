@@ -35,6 +35,7 @@ WHOLE_CONNECTION = ("not connected to this company", "Missing Procore-Company-Id
 """A 403 with these words stops every call; any other concerns one project or tool."""
 
 VENDOR_NOT_IN_PROJECT = "vendor-not-in-project"
+CODE_REFUSED = "wbs-code-refused"
 WORD_FIELDS = ("message", "reason", "error_description", "error", "detail")
 ITEM_CODES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("invoice_number", "taken"): (
@@ -50,7 +51,7 @@ ITEM_CODES: Mapping[tuple[str, str], tuple[str, str]] = {
         "Add the vendor to the project's directory, or let the service account do so.",
     ),
     ("wbs_code", ""): (
-        "wbs-code-refused",
+        CODE_REFUSED,
         "Activate the budget code in the project, or change the mapping table costs.",
     ),
     ("direct_cost_type", ""): (

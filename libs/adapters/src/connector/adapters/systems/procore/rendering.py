@@ -15,7 +15,7 @@ from connector.domain.ports.target import LinkedObject, Lookup, RenderInput
 from connector.domain.reasons import Reason
 from connector.domain.sync.lookup import link_key, mapping_key
 
-from .naming import line_origin
+from .naming import REQUISITIONS, line_origin
 from .settings import ExactProcoreOptions, Project
 from .values import ZERO, Json
 
@@ -140,25 +140,31 @@ class Rendering:
         return placed
 
     def _code(self, origin: str, coding: Coding, line: Any) -> str | None:
-        """`project:WBS` of a coding: as first written while nothing that decides it has changed on the line itself."""
+        """`project:WBS` of a coding: as first written while nothing that decides it has changed on the line itself, and
+        Procore still has the code."""
         third = coding.project if self.options.third_code == "project" else coding.cost_unit
         item = line.item.buyer_id if line.item is not None else None
         decides = digest([item or coding.gl_account, coding.cost_center, third, coding.share])
-        kept = self._kept(origin)
-        if kept.get("decided_by") == decides:
-            code: str | None = kept["code"]
-        else:
-            code = self._mapped(coding, third, line)
+        code = self._kept(origin, decides) or self._mapped(coding, third, line)
         if code is not None:
             self.frozen[origin] = {"decided_by": decides, "code": code}
         return code
 
-    def _kept(self, origin: str) -> Json:
+    def _kept(self, origin: str, decides: str) -> str | None:
+        """What the line was written with. A requisition is never there without what it bills."""
         for known in self.wanted.known.values():
-            if origin in known.frozen:
-                kept: Json = known.frozen[origin]
-                return kept
-        return {}
+            kept: Json = known.frozen.get(origin, {})
+            written = origin in known.sub_ids or known.extra.get("collection") == REQUISITIONS
+            if written and kept.get("decided_by") == decides and self._usable(kept["code"]):
+                return str(kept["code"])
+        return None
+
+    def _usable(self, code: str) -> bool:
+        """Whether the WBS code is still there and active; where its project is not, that is what has to be told."""
+        project, _, flat = code.partition(":")
+        place = self.lookup.reference(self.wanted.target, "project", project)
+        shown = self.lookup.reference(self.wanted.target, "wbs-code", f"{place['id']}/{flat}") if place else None
+        return place is None or (shown is not None and shown["status"] == "active")
 
     def _mapped(self, coding: Coding, third: str | None, line: Any) -> str | None:
         """By the table `costs`, after its codes are known to exist at the source."""

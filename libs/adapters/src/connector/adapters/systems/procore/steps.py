@@ -57,6 +57,15 @@ def line_items(found: Found, lines: Mapping[str, Json]) -> list[dict[str, Any]]:
     return items
 
 
+def codes_of(part: Part) -> dict[int, str]:
+    """The project's WBS codes that its lines are on, by their ids; none where it is brought down to what is billed."""
+    return {
+        line["wbs_code_id"]: part.frozen[origin]["code"].partition(":")[2]
+        for origin, line in part.wanted.get("lines", {}).items()
+        if origin in part.frozen
+    }
+
+
 def plan_deletion(part: Part, found: Found | None) -> Plan:
     if found is None or not found.live:
         return Plan(Verb.NONE)

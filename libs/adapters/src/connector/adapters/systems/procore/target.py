@@ -12,6 +12,7 @@ from connector.domain.documents.purchase_order import PurchaseOrder
 from connector.domain.documents.supplier import Supplier
 from connector.domain.identity import ConnectionId, Entity, FlowId, TrafficClass
 from connector.domain.ports.gate import Gate
+from connector.domain.ports.references import ReferenceKey
 from connector.domain.ports.target import (
     BeforeSend,
     Found,
@@ -34,7 +35,7 @@ from connector.domain.vendor_error import Rejected, VendorError
 from .client import ProcoreClient
 from .commitments import found_commitment, plan_commitment, render_commitments
 from .direct_costs import found_direct_cost, plan_direct_cost
-from .errors import VENDOR_NOT_IN_PROJECT, refusal, refused_request
+from .errors import CODE_REFUSED, VENDOR_NOT_IN_PROJECT, refusal, refused_request
 from .invoices import render_costs
 from .naming import COMMITMENTS, DIRECT_COSTS, REQUISITIONS, VENDORS, split
 from .preparing import Preparation
@@ -128,7 +129,7 @@ class ProcoreTarget:
         except VendorError as error:
             return [outcome_of(error)] * len(steps)
         if "/sync" in path:
-            outcomes = [_outcome_of_sync(step, shown, answer) for step in steps]
+            outcomes = [_outcome_of_sync(step, shown, answer, self._connection) for step in steps]
             if any(one.reason is not None and one.reason.code == VENDOR_NOT_IN_PROJECT for one in outcomes):
                 self._preparation.forget(split(steps[0].resource)[1])
             return outcomes
@@ -183,11 +184,11 @@ def _requisition_request(
     return "PATCH", path, {"view": "extended"}, {"project_id": int(project_id), "requisition": body}
 
 
-def _outcome_of_sync(step: Step, shown: Json, answer: VendorAnswer) -> Outcome:
+def _outcome_of_sync(step: Step, shown: Json, answer: VendorAnswer, connection: ConnectionId) -> Outcome:
     """A sync answers 200 whatever became of its items, in an order of its own."""
     errors, entities = shown.get("errors") or [], shown.get("entities") or []
     if step.name == "lines":
-        return _outcome_of_lines(step, errors, entities, answer)
+        return _outcome_of_lines(step, errors, entities, answer, connection)
     item = _sent(step)
     refused = next((error for error in errors if _is(error, item)), None)
     if refused is not None:
@@ -201,11 +202,19 @@ def _outcome_of_sync(step: Step, shown: Json, answer: VendorAnswer) -> Outcome:
     return _done(_found(step, entity) if whole else None, answer)
 
 
-def _outcome_of_lines(step: Step, errors: Sequence[Json], entities: Sequence[Json], answer: VendorAnswer) -> Outcome:
-    items = (step.body or {})["items"]
+def _outcome_of_lines(
+    step: Step, errors: Sequence[Json], entities: Sequence[Json], answer: VendorAnswer, connection: ConnectionId
+) -> Outcome:
+    body = step.body or {}
+    items = body["items"]
     for error in errors:
-        if any(_is(error, item) for item in items):
+        item = next((item for item in items if _is(error, item)), None)
+        if item is not None:
             reason = refusal(error)
+            code = body["codes"].get(item["wbs_code_id"]) if "wbs_code_id" in item else None
+            if reason.code == CODE_REFUSED and code is not None:
+                key = ReferenceKey(connection, "wbs-code", f"{split(step.resource)[1]}/{code}")
+                reason = reason.model_copy(update={"missing": str(key)})
             return Outcome(OutcomeKind.REJECTED, reason=reason, status=answer.status, request_id=_request_id(answer))
     if all(any(_is(entity, item) for entity in entities) for item in items):
         return _done(None, answer)
