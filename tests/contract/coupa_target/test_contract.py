@@ -60,6 +60,9 @@ class LinkedSupplier:
     def link(self, ref: EntityRef) -> LinkedObject | None:
         return LinkedObject(self.supplier, {}, "active") if ref.entity is Entity.SUPPLIER else self.lookup.link(ref)
 
+    def linking(self, key: str) -> Sequence[LinkedObject]:
+        return self.lookup.linking(key)
+
 
 class SupplierIsLinked(CoupaTarget):
     """The room with a supplier in place, as the contract's document needs one."""

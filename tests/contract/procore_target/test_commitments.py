@@ -141,6 +141,48 @@ async def test_a_line_is_never_removed_nor_set_below_what_is_billed_on_it(
     assert desk.sandbox.one(ORDERS, number="410")["status"] == "Approved"
 
 
+MODEL_B = {"P-100": {"cost_model": "B", "budget_view_excludes": "confirmed"}}
+
+
+@pytest.fixture
+async def billed_by_costs(desk: Desk) -> int:
+    """An order of 25 and 100 in a project of model B, billed with 60 on the second line and 30 on either."""
+    desk.choose(projects=MODEL_B)
+    desk.sandbox.set(subcontractor_invoice_enabled=True)
+    await desk.settle(order("420"), "o42")
+    named = OrderLink(strength=LinkStrength.LINE, order_id="o42", order_number="420", line_id="420-2")
+    await desk.settle(invoice("F-42", cost("1", "60.00", order_link=named)), "i42")
+    either = OrderLink(strength=LinkStrength.HEADER, order_id="o42", order_number="420")
+    await desk.settle(invoice("F-43", cost("1", "30.00", order_link=either)), "i43")
+    return int(desk.sandbox.one(ORDERS, number="420")["id"])
+
+
+async def test_in_model_b_a_cancelled_order_goes_down_to_what_direct_costs_bill(
+    desk: Desk, billed_by_costs: int
+) -> None:
+    await desk.settle(order("420", lifecycle=OrderLifecycle.CANCELLED), "o42")
+    made = desk.sandbox.one(ORDERS, number="420")
+    assert desk.sandbox.lines(LINES, billed_by_costs) == {"420-1": "25.0", "420-2": "65.0"}
+    assert (made["status"], made["grand_total"]) == ("Approved", "90.0")
+
+
+async def test_in_model_b_a_cancelled_order_whose_costs_were_taken_back_is_closed(
+    desk: Desk, billed_by_costs: int
+) -> None:
+    for native_id in ("i42", "i43"):
+        await desk.settle(None, native_id, entity=Entity.INVOICE)
+    await desk.settle(order("420", lifecycle=OrderLifecycle.CANCELLED), "o42")
+    assert desk.sandbox.one(ORDERS, number="420")["status"] == "Closed"
+
+
+@pytest.mark.parametrize("lines", [(line("420-1"), line("420-2", "2", "25.00")), (line("420-1"),)])
+async def test_in_model_b_a_line_is_never_removed_nor_set_below_what_direct_costs_bill(
+    desk: Desk, billed_by_costs: int, lines: tuple[Any, ...]
+) -> None:
+    assert await desk.settle(order("420", *lines), "o42", State.BLOCKED) == ["below-billed"]
+    assert desk.sandbox.lines(LINES, billed_by_costs) == {"420-1": "25.0", "420-2": "100.0"}
+
+
 async def test_a_missing_mapping_blocks_only_what_needs_it_and_the_corrected_table_releases_just_that(
     desk: Desk,
 ) -> None:

@@ -65,6 +65,9 @@ class InPlace:
             return LinkedObject(self.vendor, {}, "active")
         return self.orders.get(ref.native_id) or self.lookup.link(ref)
 
+    def linking(self, key: str) -> Sequence[LinkedObject]:
+        return self.lookup.linking(key)
+
 
 class WithAllInPlace(ProcoreTarget):
     def __init__(self, vendor: str, *parts: Any) -> None:

@@ -248,6 +248,23 @@ async def test_links_are_kept_and_wake_who_waits_for_them(stores: Stores) -> Non
     assert ref("none") not in links
 
 
+async def test_the_objects_of_documents_that_used_a_key_are_known_until_they_use_it_no_more(stores: Stores) -> None:
+    hold = await hold_of(stores)
+    key = f"link:{ref().key}"
+    await stores.rows.upsert([desired(one, entity=Entity.INVOICE) for one in ("2", "3", "4")])
+    billing, another, unwritten = sorted(await claim(stores, hold), key=lambda due: due.row.native_id)
+    uses = [Dependency(key, "v1")]
+    await judge(stores, hold, billing, State.SYNCED, inputs=uses, objects={"a": stored("T2"), "b": stored("T3")})
+    await judge(stores, hold, another, State.SYNCED, inputs=[], objects={"a": stored("T4")})
+    await judge(stores, hold, unwritten, State.BLOCKED, inputs=uses)
+    (one,) = (await stores.dispatch.linking(TARGET, [key, "link:none"]))[key]
+    assert {name: part.target_id for name, part in one.parts.items()} == {"a": "T2", "b": "T3"}
+    await stores.rows.upsert([desired("2", entity=Entity.INVOICE, read=2, content="c2")])
+    (again,) = await claim(stores, hold)
+    await judge(stores, hold, again, State.SYNCED, inputs=[])
+    assert key not in await stores.dispatch.linking(TARGET, [key])
+
+
 async def test_a_row_cannot_fall_asleep_over_something_that_came_meanwhile(stores: Stores) -> None:
     hold = await hold_of(stores)
     key = ReferenceKey(TARGET, "account", "60/00")

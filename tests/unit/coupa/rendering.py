@@ -1,6 +1,6 @@
 """Everything a rendering asks answered from memory: no dispatcher, no vendor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,9 @@ class Everything:
         if ref.entity is Entity.SUPPLIER:
             return LinkedObject("501", {}, "active")
         return self.orders.get(ref.native_id)
+
+    def linking(self, key: str) -> Sequence[LinkedObject]:
+        return ()
 
 
 def rendered(

@@ -16,7 +16,13 @@ PART = Part(
     "project-P-1",
     FOUND.natural_key,
     str(FOUND.stamp),
-    {"header": dict(FOUND.projection["header"]), "lines": {}, "accounting_method": None, "status": "Approved"},
+    {
+        "header": dict(FOUND.projection["header"]),
+        "lines": {},
+        "accounting_method": None,
+        "status": "Approved",
+        "billed": {},
+    },
     Measure(),
 )
 

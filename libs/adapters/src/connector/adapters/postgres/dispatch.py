@@ -95,6 +95,17 @@ _VERDICTS = text(
     """
 )
 
+_LINKING = text(
+    """
+    select g.key, o.* from unnest(cast(:keys as text[])) as g(key)
+      join rendering r on r.tenant = :tenant and r.keys @> array[g.key]
+      join desired d using (tenant, flow, entity, native_id)
+      join target_object o on (o.tenant, o.target_connection, o.source_connection, o.entity, o.native_id)
+                            = (d.tenant, d.target_connection, d.source_connection, d.entity, d.native_id)
+     where d.target_connection = :connection
+    """
+)
+
 _NEEDED = text(
     """
     select g.source_connection, g.entity, g.native_id
@@ -295,6 +306,17 @@ class PostgresDispatch:
         async with self._engine.begin() as db:
             found = await _objects(db, target, refs)
         return {ref: linked(parts) for ref, parts in found.items()}
+
+    async def linking(self, target: ConnectionId, keys: Collection[str]) -> Mapping[str, Sequence[LinkedObject]]:
+        found: defaultdict[tuple[str, EntityRef], dict[str, StoredObject]] = defaultdict(dict)
+        async with self._engine.begin() as db:
+            for row in await db.execute(_LINKING, _at(target) | {"keys": list(keys)}):
+                ref = EntityRef(_connection(row), Entity(row.entity), row.native_id)
+                found[row.key, ref][row.part] = stored_object(row)
+        linking: defaultdict[str, list[LinkedObject]] = defaultdict(list)
+        for (key, _), parts in found.items():
+            linking[key].append(linked(parts)[1])
+        return linking
 
     async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:
         given = _at(hold.connection) | {

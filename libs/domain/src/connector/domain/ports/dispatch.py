@@ -251,6 +251,10 @@ class Dispatch(Protocol):
         """Version and object of each source document that has one in this target."""
         ...
 
+    async def linking(self, target: ConnectionId, keys: Collection[str]) -> Mapping[str, Sequence[LinkedObject]]:
+        """By key: the objects in this target of documents whose last render used it."""
+        ...
+
     async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:
         """Those of the source documents that others link to which are still to be written to this target, whatever
         holds them up; what was never rendered may link to any."""

@@ -161,6 +161,11 @@ class Lookup(Protocol):
         """The target object of another source document in this target."""
         ...
 
+    def linking(self, key: str) -> Sequence[LinkedObject]:
+        """The objects in this target of documents whose last render used the key (`link:...`, `reference:...`). What
+        they are is no input: it is asked anew whenever this document is rendered."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TargetObject:

@@ -1,5 +1,6 @@
 """What a render asked, hit or miss, with the version of each answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connector.domain.identity import ConnectionId, Entity, EntityRef, FlowId
@@ -19,6 +20,7 @@ class Answers:
 
     links: dict[EntityRef, tuple[str, LinkedObject] | None] = field(default_factory=dict)
     references: dict[ReferenceKey, ReferenceEntry | None] = field(default_factory=dict)
+    linking: dict[str, Sequence[LinkedObject]] = field(default_factory=dict)
     patterns: dict[str, Patterns] = field(default_factory=dict)
     """By mapping table."""
 
@@ -41,11 +43,12 @@ class RecordingLookup:
         self.used: dict[str, str | None] = {}
         self.unanswered_links: set[EntityRef] = set()
         self.unanswered_references: set[ReferenceKey] = set()
+        self.unanswered_linking: set[str] = set()
         self.linked: set[EntityRef] = set()
 
     @property
     def complete(self) -> bool:
-        return not self.unanswered_links and not self.unanswered_references
+        return not (self.unanswered_links or self.unanswered_references or self.unanswered_linking)
 
     @property
     def inputs(self) -> list[Dependency]:
@@ -81,3 +84,8 @@ class RecordingLookup:
         if answer and ref.entity not in PARTIES:
             self.linked.add(ref)
         return answer[1] if answer else None
+
+    def linking(self, key: str) -> Sequence[LinkedObject]:
+        if key not in self._answers.linking:
+            self.unanswered_linking.add(key)
+        return self._answers.linking.get(key, ())

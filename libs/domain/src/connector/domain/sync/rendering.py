@@ -124,12 +124,17 @@ class Renderer:
     async def _ask(self, lookups: Iterable[RecordingLookup]) -> None:
         links: set[EntityRef] = set()
         references: set[ReferenceKey] = set()
+        linking: set[str] = set()
         for lookup in lookups:
             links |= lookup.unanswered_links
             references |= lookup.unanswered_references
+            linking |= lookup.unanswered_linking
         if links:
             found = await self._dispatch.links(self._connection, links)
             self._answers.links.update({ref: found.get(ref) for ref in links})
+        if linking:
+            linked = await self._dispatch.linking(self._connection, linking)
+            self._answers.linking.update({key: linked.get(key, ()) for key in linking})
         if references:
             entries = await self._references.read(references)
             self._answers.references.update({key: entries.get(key) for key in references})

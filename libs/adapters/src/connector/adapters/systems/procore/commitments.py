@@ -1,5 +1,6 @@
 """Orders as commitments: purchase order contracts, one for each project that an order's lines belong to."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from connector.domain.ports.target import (
     Verb,
 )
 from connector.domain.reasons import Reason
+from connector.domain.sync.lookup import link_key
 
 from .amounts import order_amounts, ordered_lines
 from .naming import COMMITMENTS, document_of, is_ours, origin_of, part_name, resource, stamp
@@ -50,12 +52,12 @@ def render_commitments(rendering: Rendering, order: PurchaseOrder | None) -> Ren
     """One part a project; together they are the order."""
     known = rendering.wanted.known
     if order is None:
-        return Rendered(parts=[_withdrawn(rendering, name, {}) for name in sorted(known)])
+        return Rendered(parts=[_withdrawn(rendering, name) for name in sorted(known)])
     excluded = _excluded(rendering, order)
     if excluded is not None:
         return Rendered(excluded=excluded)
     if order.lifecycle is OrderLifecycle.CANCELLED:
-        return Rendered(parts=[_withdrawn(rendering, name, {}) for name in sorted(known)])
+        return Rendered(parts=[_withdrawn(rendering, name) for name in sorted(known)])
     vendor = rendering.vendor(order.supplier)
     shares = rendering.shares(*_amounts(rendering, order), order.currency)
     grouped = by_project(shares)
@@ -65,7 +67,7 @@ def render_commitments(rendering: Rendering, order: PurchaseOrder | None) -> Ren
         if (part := _part(rendering, order, project, group, vendor, len(grouped))) is not None
     ]
     left = sorted(known.keys() - {part.name for part in parts})
-    parts += [_withdrawn(rendering, name, {}) for name in left if not rendering.findings]
+    parts += [_withdrawn(rendering, name) for name in left if not rendering.findings]
     return Rendered(parts=parts, findings=rendering.findings)
 
 
@@ -132,6 +134,7 @@ def _part(
         "accounting_method": place.rules.accounting_method,
         "retainage_percent": plain(rendering.options.retainage_percent),
         "status": DRAFT if place.rules.cost_model is CostModel.DIRECT_COSTS else APPROVED,
+        "billed": _billed_by_costs(rendering, project),
     }
     net = sum((share.amount for share in shares), ZERO)
     origin = stamp(rendering.ref, project)
@@ -185,14 +188,43 @@ def _line(rendering: Rendering, place: Place, share: Share) -> dict[str, Any]:
     return content
 
 
-def _withdrawn(rendering: Rendering, name: str, wanted: Json) -> Part:
+def _withdrawn(rendering: Rendering, name: str) -> Part:
     """A commitment whose order, or share of it, is gone: closed, or brought down to what is billed."""
     known = rendering.wanted.known[name]
     project = name.removeprefix(part_name(""))
     origin = stamp(rendering.ref, project)
     place_id = int(known.extra["project_id"])
     key = NaturalKey(resource(COMMITMENTS, place_id), (("origin_id", origin),))
+    wanted = {"billed": _billed_by_costs(rendering, project)}
     return Part(name, key, origin, wanted, Measure(), gone=True, frozen=known.frozen)
+
+
+def _billed_by_costs(rendering: Rendering, project: str) -> dict[str, str]:
+    """Cost model B: by line of its schedule of values, what direct costs bill on it. Procore does not say; their own
+    rows do. Those that know the order only fill its lines in turn, as requisitions do."""
+    name = part_name(project)
+    known, rules = rendering.wanted.known.get(name), rendering.options.project(project)
+    if known is None or rules is None or rules.cost_model is not CostModel.SUBCONTRACTOR_COSTS:
+        return {}
+    decided = ReferenceKey(rendering.wanted.target, "commitment", f"{known.extra['project_id']}/{known.target_id}")
+    linking = [one for key in (link_key(rendering.ref), str(decided)) for one in rendering.lookup.linking(key)]
+    costs = {cost.target_id: cost for one in linking if (cost := one.parts.get(name)) is not None}
+    kept = [line["bills"] for cost in costs.values() for line in cost.frozen.values() if "bills" in line]
+    left = {origin: Decimal(line["amount"]) for origin, line in known.extra.get("lines", {}).items()}
+    billed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for bills in sorted((bills for bills in kept if bills["commitment"] == known.target_id), key=_certainty):
+        rest, lines = Decimal(bills["amount"]), [origin for origin in bills["lines"] if origin in left]
+        for origin in lines:
+            last = origin == lines[-1]
+            taken = rest if last else max(ZERO, min(rest, left[origin] - billed[origin]))
+            billed[origin] += taken
+            rest -= taken
+    return {origin: plain(amount) for origin, amount in sorted(billed.items()) if amount}
+
+
+def _certainty(bills: Json) -> int:
+    """What names its line goes before what may be on any of several."""
+    return len(bills["lines"])
 
 
 def found_commitment(row: Json, project_id: str, billed: Mapping[str, Mapping[str, Decimal]]) -> Found:
@@ -284,7 +316,7 @@ def _plan_update(
 ) -> Plan:
     """Header and lines while it is Draft, then its status, which is only restored once what was read back agrees."""
     status = status or part.wanted["status"]
-    shown, billed = found.projection["lines"], _billed(found)
+    shown, billed = found.projection["lines"], _billed(part, found)
     left = {origin: Decimal(lines[origin]["amount"]) if origin in lines else ZERO for origin in shown if _ours(origin)}
     below = sorted(origin for origin in billed.keys() & left.keys() if left[origin] < Decimal(billed[origin]))
     if below:
@@ -312,7 +344,7 @@ def _plan_withdrawal(part: Part, found: Found | None, options: ExactProcoreOptio
     """Unbilled: closed, which takes it out of committed cost. Part-billed: lines go down to what is billed."""
     if found is None or not found.live:
         return Plan(Verb.NONE)
-    billed = _billed(found)
+    billed = _billed(part, found)
     if not billed:
         if found.status == CLOSED:
             return Plan(Verb.NONE)
@@ -321,9 +353,14 @@ def _plan_withdrawal(part: Part, found: Found | None, options: ExactProcoreOptio
     return _plan_update(part, found, options, {}, left, APPROVED)
 
 
-def _billed(found: Found) -> dict[str, str]:
-    """What each line has been billed in all; lines billed nothing are left out."""
-    sums = {origin: sum(map(Decimal, by.values()), ZERO) for origin, by in found.extra["billed"].items()}
+def _billed(part: Part, found: Found) -> dict[str, str]:
+    """What each line has been billed in all, by requisitions or by direct costs; lines billed nothing are left out."""
+    by_costs: Json = part.wanted["billed"]
+    requisitions: Mapping[str, Mapping[str, str]] = found.extra["billed"]
+    sums = {
+        origin: sum(map(Decimal, requisitions.get(origin, {}).values()), Decimal(by_costs.get(origin, "0")))
+        for origin in requisitions.keys() | (by_costs.keys() & found.projection["lines"].keys())
+    }
     return {origin: plain(amount) for origin, amount in sums.items() if amount}
 
 

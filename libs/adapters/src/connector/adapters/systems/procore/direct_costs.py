@@ -1,14 +1,26 @@
 """Invoices as direct costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connector.domain.documents.invoice import Invoice
 from connector.domain.identity import EntityRef
-from connector.domain.ports.target import Found, Json, Measure, NaturalKey, Part, Plan, Step, TargetObject, Verb
+from connector.domain.ports.target import (
+    Found,
+    Json,
+    LinkedObject,
+    Measure,
+    NaturalKey,
+    Part,
+    Plan,
+    Step,
+    TargetObject,
+    Verb,
+)
 
 from .naming import DIRECT_COSTS, document_of, is_ours, origin_of, part_name, resource, split, stamp
 from .rendering import Place, Rendering, Share
+from .requisitions import billable_lines
 from .settings import EndState, ExactProcoreOptions
 from .steps import codes_of, deleted, line_items, plan_deletion, plan_replacement, step, sync
 from .values import ZERO, changed, decimal, inner, number, plain, shortened
@@ -28,10 +40,11 @@ def direct_cost(
     shares: Sequence[Share],
     vendor: int | None,
     *,
-    on_commitment: bool,
+    commitment: LinkedObject | None,
     unlinked: bool,
 ) -> Part:
-    """`unlinked`: it names no order, so it must not be of a vendor with an open commitment in the project."""
+    """`commitment`: what it bills (cost model B). `unlinked`: it names no order, so it must not be of a vendor with an
+    open commitment in the project."""
     origin = stamp(rendering.ref, place.number)
     issued = invoice.issue_date or invoice.booking_date
     terms = invoice.payment_terms
@@ -44,7 +57,7 @@ def direct_cost(
             "terms": shortened(terms.description or terms.code) if terms else None,
             "description": shortened(invoice.description),
         },
-        "type": SUBCONTRACTOR_INVOICE if on_commitment else INVOICE,
+        "type": INVOICE if commitment is None else SUBCONTRACTOR_INVOICE,
         "lines": {
             share.origin: {
                 "wbs_code_id": share.wbs_code_id,
@@ -62,8 +75,19 @@ def direct_cost(
         stamp=origin,
         wanted=wanted,
         measure=Measure(net=sum((share.amount for share in shares), ZERO), currency=place.currency, lines=len(shares)),
-        frozen={share.origin: rendering.frozen[share.origin] for share in shares},
+        frozen={
+            share.origin: {**rendering.frozen[share.origin], **_bills(rendering, share, commitment)} for share in shares
+        },
     )
+
+
+def _bills(rendering: Rendering, share: Share, commitment: LinkedObject | None) -> Json:
+    """What the share bills is kept by us alone: a direct cost does not say which commitment it is on."""
+    if commitment is None:
+        return {}
+    lines: Mapping[str, Json] = commitment.extra.get("lines", {})
+    on = billable_lines(rendering, share, lines) or list(lines)
+    return {"bills": {"commitment": commitment.target_id, "amount": plain(share.amount), "lines": on}}
 
 
 def withdrawn_direct_cost(ref: EntityRef, name: str, known: TargetObject) -> Part:

@@ -76,15 +76,14 @@ def _part(
         return None
     rendering.in_currency_of(place, invoice.currency)
     if place.rules.cost_model is CostModel.DIRECT_COSTS:
-        return direct_cost(rendering, invoice, place, shares, vendor, on_commitment=False, unlinked=False)
+        return direct_cost(rendering, invoice, place, shares, vendor, commitment=None, unlinked=False)
     billed = _billed(rendering, place, shares)
     if billed is None:
         return None
     if billed.commitment is not None and place.rules.cost_model is CostModel.REQUISITIONS:
         return requisition(rendering, invoice, place, shares, billed.commitment)
-    on_commitment = billed.commitment is not None
     return direct_cost(
-        rendering, invoice, place, shares, vendor, on_commitment=on_commitment, unlinked=not billed.decided
+        rendering, invoice, place, shares, vendor, commitment=billed.commitment, unlinked=not billed.decided
     )
 
 

@@ -94,9 +94,7 @@ def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedO
         left[origin] -= sum((Decimal(amount) for by, amount in billed.items() if by != own), ZERO)
     amounts: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for share in shares:
-        targets = _own_line(rendering, share, lines) or [
-            origin for origin, line in lines.items() if line["wbs_code_id"] == share.wbs_code_id
-        ]
+        targets = billable_lines(rendering, share, lines)
         if not targets:
             rendering.find(
                 "no-line-to-bill",
@@ -114,6 +112,13 @@ def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedO
         left[targets[-1]] -= rest
         amounts[lines[targets[-1]]["id"]] += rest
     return {line: amount for line, amount in amounts.items() if amount}
+
+
+def billable_lines(rendering: Rendering, share: Share, lines: Mapping[str, Json]) -> list[str]:
+    """Its own order line's, else those on its WBS code."""
+    return _own_line(rendering, share, lines) or [
+        origin for origin, line in lines.items() if line["wbs_code_id"] == share.wbs_code_id
+    ]
 
 
 def _own_line(rendering: Rendering, share: Share, lines: Mapping[str, Json]) -> list[str]:
