@@ -61,6 +61,17 @@ async def test_invoices_known_by_their_order_only_fill_its_lines_in_turn(desk: D
     assert billed == {"25.0": "25.0", "100.0": "15.0"}
 
 
+async def test_a_later_invoice_known_by_its_order_only_goes_on_where_the_one_before_it_ended(
+    desk: Desk, period: None
+) -> None:
+    await desk.settle(order("111"), "o111")
+    await desk.settle(invoice("F-31", cost("1", "40.00", **bills("o111"))), "i31")
+    await desk.settle(invoice("F-32", cost("1", "40.00", **bills("o111"))), "i32")
+    made = desk.sandbox.one(REQUISITIONS, invoice_number="F-32")
+    billed = {item["scheduled_value"]: item["work_completed_this_period"] for item in made["items"]}
+    assert billed == {"25.0": "0.0", "100.0": "40.0"}
+
+
 async def test_more_than_the_order_is_refused_and_never_capped(desk: Desk, period: None) -> None:
     await desk.settle(order("120", line("120-1")), "o12")
     codes = await desk.settle(invoice("F-4", cost("1", "30.00", **bills("o12"))), "i4", State.BLOCKED)

@@ -19,10 +19,9 @@ from connector.domain.ports.target import (
     Verb,
 )
 from connector.domain.reasons import Reason
-from connector.domain.sync.lookup import link_key
 
 from .amounts import order_amounts, ordered_lines
-from .naming import COMMITMENTS, document_of, is_ours, origin_of, part_name, resource, stamp
+from .naming import COMMITMENTS, DIRECT_COSTS, document_of, is_ours, origin_of, part_name, resource, stamp
 from .rendering import Place, Rendering, Share, by_project
 from .settings import CostModel, ExactProcoreOptions
 from .steps import codes_of, deleted, line_items, step, sync
@@ -202,15 +201,13 @@ def _withdrawn(rendering: Rendering, name: str) -> Part:
 def _billed_by_costs(rendering: Rendering, project: str) -> dict[str, str]:
     """Cost model B: by line of its schedule of values, what direct costs bill on it. Procore does not say; their own
     rows do. Those that know the order only fill its lines in turn, as requisitions do."""
-    name = part_name(project)
-    known, rules = rendering.wanted.known.get(name), rendering.options.project(project)
+    known, rules = rendering.wanted.known.get(part_name(project)), rendering.options.project(project)
     if known is None or rules is None or rules.cost_model is not CostModel.SUBCONTRACTOR_COSTS:
         return {}
-    decided = ReferenceKey(rendering.wanted.target, "commitment", f"{known.extra['project_id']}/{known.target_id}")
-    linking = [one for key in (link_key(rendering.ref), str(decided)) for one in rendering.lookup.linking(key)]
-    costs = {cost.target_id: cost for one in linking if (cost := one.parts.get(name)) is not None}
-    kept = [line["bills"] for cost in costs.values() for line in cost.frozen.values() if "bills" in line]
     left = {origin: Decimal(line["amount"]) for origin, line in known.extra.get("lines", {}).items()}
+    written = rendering.on_commitment(project, known.extra["project_id"], known.target_id, left)
+    costs = [one for one in written if one.extra.get("collection") == DIRECT_COSTS]
+    kept = [line["bills"] for cost in costs for line in cost.frozen.values() if "bills" in line]
     billed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for bills in sorted((bills for bills in kept if bills["commitment"] == known.target_id), key=_certainty):
         rest, lines = Decimal(bills["amount"]), [origin for origin in bills["lines"] if origin in left]

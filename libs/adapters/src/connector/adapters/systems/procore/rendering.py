@@ -15,7 +15,7 @@ from connector.domain.ports.target import LinkedObject, Lookup, RenderInput
 from connector.domain.reasons import Reason
 from connector.domain.sync.lookup import link_key, mapping_key
 
-from .naming import REQUISITIONS, line_origin
+from .naming import REQUISITIONS, is_ours, line_origin, part_name
 from .settings import ExactProcoreOptions, Project
 from .values import ZERO, Json
 
@@ -223,6 +223,18 @@ class Rendering:
             self.find("wbs-code-inactive", message, missing=missing, fix=fix)
             return None
         return project, int(shown["id"])
+
+    def on_commitment(
+        self, project: str, place_id: int, commitment_id: str, lines: Iterable[str]
+    ) -> list[LinkedObject]:
+        """What our own rows have written in the project on a commitment with these lines: by its order's link, or by a
+        person's decision. Another document of the same rows may be on another commitment by now."""
+        orders = {origin.partition("#")[0] for origin in lines}
+        decided = ReferenceKey(self.wanted.target, "commitment", f"{place_id}/{commitment_id}")
+        keys = [*(link_key(EntityRef.parse(order)) for order in sorted(orders) if is_ours(order)), str(decided)]
+        written = [one.parts.get(part_name(project)) for key in keys for one in self.lookup.linking(key)]
+        by_id = {(one.extra.get("collection"), one.target_id): one for one in written if one is not None}
+        return list(by_id.values())
 
     def linked(self, entity: Entity, native_id: str) -> LinkedObject | None:
         return self.lookup.link(EntityRef(self.wanted.source, entity, native_id))

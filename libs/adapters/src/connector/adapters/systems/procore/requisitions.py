@@ -43,7 +43,7 @@ def requisition(
     rendering: Rendering, invoice: Invoice, place: Place, shares: Sequence[Share], commitment: LinkedObject
 ) -> Part | None:
     """This period's amounts on the lines of the commitment's schedule of values."""
-    amounts = _on_lines(rendering, shares, commitment)
+    amounts = _on_lines(rendering, place, shares, commitment)
     day = invoice.issue_date or invoice.booking_date
     known = rendering.wanted.known.get(part_name(place.number))
     period = _kept_period(known, day) or _period(rendering, place, day)
@@ -83,15 +83,14 @@ def _number(project_id: int, commitment: LinkedObject, invoice_number: str | Non
     return NaturalKey(resource(REQUISITIONS, project_id), fields)
 
 
-def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedObject) -> dict[str, Decimal] | None:
+def _on_lines(
+    rendering: Rendering, place: Place, shares: Sequence[Share], commitment: LinkedObject
+) -> dict[str, Decimal] | None:
     """The SOV line that each share bills: its own order line, else the lines of its WBS code, in their order, up to
     what is left of them, and the last one beyond. Never by amount or text."""
     lines: Mapping[str, Json] = commitment.extra["lines"]
-    project = shares[0].project
-    left = {origin: Decimal(line["amount"]) for origin, line in lines.items()}
-    own = stamp(rendering.ref, project)
-    for origin, billed in commitment.extra["billed"].items():
-        left[origin] -= sum((Decimal(amount) for by, amount in billed.items() if by != own), ZERO)
+    billed = _billed_by_others(rendering, place, commitment)
+    left = {origin: Decimal(line["amount"]) - billed[line["id"]] for origin, line in lines.items()}
     amounts: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for share in shares:
         targets = billable_lines(rendering, share, lines)
@@ -112,6 +111,25 @@ def _on_lines(rendering: Rendering, shares: Sequence[Share], commitment: LinkedO
         left[targets[-1]] -= rest
         amounts[lines[targets[-1]]["id"]] += rest
     return {line: amount for line, amount in amounts.items() if amount}
+
+
+def _billed_by_others(rendering: Rendering, place: Place, commitment: LinkedObject) -> Mapping[str, Decimal]:
+    """By the id of the commitment's line. What Procore showed is as old as the order's last write: of requisitions of
+    ours, our own rows know better."""
+    lines: Mapping[str, Json] = commitment.extra["lines"]
+    by: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for origin, shown in commitment.extra["billed"].items():
+        for whose, amount in shown.items():
+            by[whose][lines[origin]["id"]] = amount
+    for one in rendering.on_commitment(place.number, place.id, commitment.target_id, lines):
+        if one.extra.get("commitment_id") is not None:
+            on_it = one.extra["commitment_id"] == int(commitment.target_id)
+            by[one.extra["origin_id"]] = one.extra["items"] if on_it else {}
+    billed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for whose, items in by.items():
+        for line, amount in items.items() if whose != stamp(rendering.ref, place.number) else ():
+            billed[line] += Decimal(amount)
+    return billed
 
 
 def billable_lines(rendering: Rendering, share: Share, lines: Mapping[str, Json]) -> list[str]:
@@ -196,6 +214,9 @@ def found_requisition(row: Json, project_id: str) -> Found:
         extra={
             "project_id": project_id,
             "collection": REQUISITIONS,
+            "commitment_id": row.get("commitment_id"),
+            "origin_id": row.get("origin_id"),
+            "items": {line: plain(amount) for line, amount in sorted(billed.items()) if amount},
             "billing_date": row.get("billing_date"),
             "period": {"id": row["period_id"], "start": row["requisition_start"], "end": row["requisition_end"]}
             if all(row.get(name) is not None for name in PERIOD)
