@@ -13,7 +13,7 @@ from connector.domain.reasons import Reason
 from connector.domain.sync.adoption import NUMBER_TAKEN
 from connector.domain.vendor_error import Rejected, UnknownOutcome
 
-from .client import ProcoreClient
+from .client import ProcoreClient, Row
 from .naming import BILLS, DECISIONS, NO_COMMITMENT, REQUISITIONS, VENDORS, split
 from .reading import number_of
 from .references import open_vendors, wbs_codes
@@ -128,7 +128,7 @@ class Preparation:
                 made = await self._make_period(project_id, path, period, traffic, flow)
             wanted["period_id"] = made["id"]
 
-    async def _make_period(self, project_id: str, path: str, period: Json, traffic: TrafficClass, flow: FlowId) -> Json:
+    async def _make_period(self, project_id: str, path: str, period: Json, traffic: TrafficClass, flow: FlowId) -> Row:
         """Raises UnknownOutcome, for this invoice and for the others, while one without answer may yet be made."""
         clock = asyncio.get_running_loop()
         if clock.time() < self._unsure_until.get(project_id, 0.0):

@@ -70,7 +70,7 @@ def requisition(
     )
 
 
-def _numbers(known: TargetObject | None, wanted: Json) -> Json:
+def _numbers(known: TargetObject | None, wanted: Json) -> dict[str, Any]:
     """Every number it was to have: any other that Procore shows is one of its automatic numbering."""
     before = known.frozen.get(NUMBERS, []) if known is not None else []
     return {NUMBERS: [*(one for one in before if one != wanted["invoice_number"]), wanted["invoice_number"]]}
