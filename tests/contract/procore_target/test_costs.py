@@ -102,6 +102,20 @@ async def test_invoices_that_need_the_same_new_period_at_once_share_it(desk: Des
     assert set(states.values()) == {State.SYNCED}
     made = desk.sandbox.one("billing_periods", start_date="2026-03-01", project_id=desk.sandbox.project("P-100"))
     assert {row["period_id"] for row in desk.sandbox.store(REQUISITIONS)} == {made["id"]}
+    told = [said for number in ids for said in made_for(desk, f"i{number}")]
+    assert told == [f"billing period {made['id']} from 2026-03-01 to 2026-03-31"]
+
+
+def made_for(desk: Desk, native_id: str) -> list[str]:
+    """What an invoice's story says had to be made for it."""
+    story = desk.tables.audit[desk.row(INVOICE, native_id).desired.row]
+    return [said for told in story for said in told.detail.get("made", ())]
+
+
+async def test_an_invoices_story_tells_that_its_vendor_was_added_to_the_project(desk: Desk) -> None:
+    await desk.settle(invoice("F-27"), "i27")
+    vendor = desk.sandbox.one("vendors", origin_code="S1")["id"]
+    assert made_for(desk, "i27") == [f"vendor {vendor} in the project"]
 
 
 async def test_a_period_whose_making_had_no_answer_is_found_and_not_made_again(desk: Desk) -> None:

@@ -239,6 +239,8 @@ class Outcome:
     retry_after_s: float | None = None
     status: int | None = None
     request_id: str | None = None
+    beside: Sequence[str] = ()
+    """What had to be made in the target for it, in words: the document's story tells it."""
 
 
 BeforeSend = Callable[[], Awaitable[float]]

@@ -269,6 +269,8 @@ def _call_event(step: Step, outcome: Outcome, execution: _Execution) -> Event:
         "request_id": outcome.request_id,
         "call_id": execution.call_ids[-1] if execution.call_ids else None,
     }
+    if outcome.beside:
+        detail["made"] = list(outcome.beside)
     if outcome.found is not None:
         detail["target_id"] = outcome.found.target_id
     return Event("call", {name: value for name, value in detail.items() if value is not None})

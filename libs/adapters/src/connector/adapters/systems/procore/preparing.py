@@ -5,7 +5,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from connector.domain.identity import FlowId, TrafficClass
 from connector.domain.ports.target import Json, Outcome, OutcomeKind, Step
@@ -19,6 +19,14 @@ from .reading import number_of
 from .references import open_vendors, wbs_codes
 
 
+class Prepared(NamedTuple):
+    """What was found out about a step before it may leave."""
+
+    refused: Outcome | None = None
+    made: Sequence[str] = ()
+    """What had to be made in Procore for it, for its document's story."""
+
+
 @dataclass(slots=True)
 class Preparation:
     client: ProcoreClient
@@ -29,29 +37,33 @@ class Preparation:
     _unsure_until: dict[str, float] = field(default_factory=dict)
     """By project: until then a billing period may yet appear whose making nobody answered."""
 
-    async def prepare(self, steps: Sequence[Step], traffic: TrafficClass, flow: FlowId) -> list[Outcome | None]:
-        """By step: None where it may leave, else why not. Raises GateError or VendorError: then none has left."""
+    async def prepare(self, steps: Sequence[Step], traffic: TrafficClass, flow: FlowId) -> list[Prepared]:
+        """By step. Raises GateError or VendorError: then none has left."""
         if steps[0].resource == VENDORS:
-            return [None] * len(steps)
+            return [Prepared()] * len(steps)
         collection, project_id = split(steps[0].resource)
         needs = [dict((step.body or {}).get("needs", {})) for step in steps]
         refused = await self._refused(project_id, needs, traffic, flow)
+        made: list[list[str]] = [[] for _ in steps]
         if collection == REQUISITIONS:
             refused = [
                 no or await self._taken(step, project_id, traffic) for step, no in zip(steps, refused, strict=True)
             ]
-            for step in (step for step, no in zip(steps, refused, strict=True) if no is None):
-                await self._ensure_period(step, project_id, traffic, flow)
+            made = [
+                [] if no else await self._ensure_period(step, project_id, traffic, flow)
+                for step, no in zip(steps, refused, strict=True)
+            ]
         vendors = {
             need["vendor_id"] for need, no in zip(needs, refused, strict=True) if no is None and need.get("vendor_id")
         }
-        await self._ensure_vendors(project_id, vendors, traffic, flow)
-        return [
-            None if reason is None else Outcome(OutcomeKind.REJECTED, reason=reason)
-            for reason in (
-                no or self._not_in_directory(project_id, need) for need, no in zip(needs, refused, strict=True)
-            )
-        ]
+        added = await self._ensure_vendors(project_id, vendors, traffic, flow)
+        prepared = []
+        for need, no, of_step in zip(needs, refused, made, strict=True):
+            reason = no or self._not_in_directory(project_id, need)
+            beside = [f"vendor {need['vendor_id']} in the project"] if need.get("vendor_id") in added else []
+            outcome = None if reason is None else Outcome(OutcomeKind.REJECTED, reason=reason)
+            prepared.append(Prepared(outcome, [*of_step, *beside]))
+        return prepared
 
     async def _taken(self, step: Step, project_id: str, traffic: TrafficClass) -> Reason | None:
         """Whether another requisition has the number that this one is about to be given. One that is about to be made
@@ -83,12 +95,13 @@ class Preparation:
             open_orders = await open_vendors(self.client, project_id, traffic)
         return [_inactive(need, active) or _may_bill(need, open_orders, flow) for need in needs]
 
-    async def _ensure_vendors(self, project_id: str, wanted: set[Any], traffic: TrafficClass, flow: FlowId) -> None:
-        """Procore: a vendor must be in the project's directory. Adding one that is there already changes nothing."""
+    async def _ensure_vendors(self, project_id: str, wanted: set[Any], traffic: TrafficClass, flow: FlowId) -> set[Any]:
+        """Those added: Procore wants a vendor in the project's directory. Adding one that is there changes nothing."""
+        added: set[Any] = set()
         async with self._one_at_a_time[project_id]:
             known = self._directories.setdefault(project_id, set())
             if wanted <= known:
-                return
+                return added
             known |= {row["id"] for row in await self.client.rows(f"v1.0/projects/{project_id}/vendors", {}, traffic)}
             for vendor in sorted(wanted - known):
                 path = f"v1.0/projects/{project_id}/vendors/{vendor}/actions/add"
@@ -97,6 +110,8 @@ class Preparation:
                 except Rejected:
                     continue
                 known.add(vendor)
+                added.add(vendor)
+        return added
 
     def _not_in_directory(self, project_id: str, need: Json) -> Reason | None:
         vendor = need.get("vendor_id")
@@ -112,21 +127,21 @@ class Preparation:
         """People took somebody out of the project's directory: it is read again before the next write."""
         self._directories.pop(project_id, None)
 
-    async def _ensure_period(self, step: Step, project_id: str, traffic: TrafficClass, flow: FlowId) -> None:
+    async def _ensure_period(self, step: Step, project_id: str, traffic: TrafficClass, flow: FlowId) -> list[str]:
         """`no_open_period: create`: the invoice's month, unless another invoice or an earlier attempt has made it."""
         body = step.body or {}
         wanted = body.get("requisition", body)
         if wanted.get("period_id", "unchanged") is not None:
-            return
+            return []
         path = f"v1.0/projects/{project_id}/billing_periods"
         start, end = wanted["requisition_start"], wanted["requisition_end"]
         async with self._one_at_a_time[project_id]:
             rows = await self.client.rows(path, {}, traffic)
-            made = next((row for row in rows if (row["start_date"], row["end_date"]) == (start, end)), None)
-            if made is None:
-                period = {"start_date": start, "end_date": end, "due_date": end, "status": "open"}
-                made = await self._make_period(project_id, path, period, traffic, flow)
+            there = next((row for row in rows if (row["start_date"], row["end_date"]) == (start, end)), None)
+            period = {"start_date": start, "end_date": end, "due_date": end, "status": "open"}
+            made = there or await self._make_period(project_id, path, period, traffic, flow)
             wanted["period_id"] = made["id"]
+        return [] if there else [f"billing period {made['id']} from {start} to {end}"]
 
     async def _make_period(self, project_id: str, path: str, period: Json, traffic: TrafficClass, flow: FlowId) -> Row:
         """Raises UnknownOutcome, for this invoice and for the others, while one without answer may yet be made."""

@@ -113,9 +113,9 @@ class ProcoreTarget:
     ) -> Sequence[Outcome]:
         """Steps that lack something Procore needs are refused first; the others go in one request."""
         prepared = await self._preparation.prepare(steps, traffic, flow)
-        going = [step for step, refused in zip(steps, prepared, strict=True) if refused is None]
+        going = [step for step, (refused, _) in zip(steps, prepared, strict=True) if refused is None]
         sent = iter(await self._send(going, before_send, traffic, flow) if going else ())
-        return [refused or next(sent) for refused in prepared]
+        return [replace(refused or next(sent), beside=made) for refused, made in prepared]
 
     async def _send(
         self, steps: Sequence[Step], before_send: BeforeSend, traffic: TrafficClass, flow: FlowId
