@@ -72,6 +72,20 @@ async def test_a_later_invoice_known_by_its_order_only_goes_on_where_the_one_bef
     assert billed == {"25.0": "0.0", "100.0": "40.0"}
 
 
+async def test_of_invoices_that_wait_together_the_earlier_one_bills_first_whichever_came_first(
+    desk: Desk, period: None
+) -> None:
+    await desk.settle(order("112"), "o112")
+    pause(desk)
+    for number, day in (("F-late", 20), ("F-early", 5)):
+        await desk.take(invoice(number, cost("1", "40.00", **bills("o112")), issue_date=date(2026, 3, day)), number)
+    desk.choose()
+    await asyncio.wait_for(ends(desk, INVOICE, ["F-late", "F-early"]), 30)
+    made = {row["invoice_number"]: row["items"] for row in desk.sandbox.store(REQUISITIONS)}
+    assert [item["work_completed_this_period"] for item in made["F-early"]] == ["25.0", "15.0"]
+    assert [item["work_completed_this_period"] for item in made["F-late"]] == ["0.0", "40.0"]
+
+
 async def test_more_than_the_order_is_refused_and_never_capped(desk: Desk, period: None) -> None:
     await desk.settle(order("120", line("120-1")), "o12")
     codes = await desk.settle(invoice("F-4", cost("1", "30.00", **bills("o12"))), "i4", State.BLOCKED)

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
 
+from connector.domain.documents.invoice import Invoice
 from connector.domain.identity import Entity, EntityRef, RowRef
 from connector.domain.ports.target import NaturalKey
 
@@ -53,9 +54,10 @@ class Turns:
             self._owned[owner][row] = None
 
     def admit(self, works: Sequence[Work]) -> list[Work]:
-        """Those that may go on now, what others depend on first; the others are parked."""
+        """Those that may go on now, what others depend on first, and invoices by date and number; the others are
+        parked."""
         admitted: list[Work] = []
-        for work in sorted(works, key=lambda work: _ORDER[work.due.row.entity]):
+        for work in sorted(works, key=_place):
             row = work.due.row
             busy = self._busy(work)
             if busy is None:
@@ -102,6 +104,14 @@ class Turns:
         for row in self._parked.pop(subject, ()):
             del self._owner[row]
             self.parked -= 1
+
+
+def _place(work: Work) -> tuple[int, str, str]:
+    """What bills an order first does so first, whichever came first, as far as both are here."""
+    place, document = _ORDER[work.due.row.entity], work.record.document if work.record is not None else None
+    if not isinstance(document, Invoice):
+        return place, "", ""
+    return place, str(document.issue_date or ""), document.invoice_number or ""
 
 
 def _alone(work: Work) -> set[Subject]:
