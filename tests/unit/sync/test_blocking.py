@@ -131,3 +131,21 @@ async def test_what_was_blocked_under_a_configuration_that_is_no_more_is_judged_
         w.configuration.apply(mappings={(FLOW, "gl"): {"4000": MappingEntry("6000", "1")}})
         await asyncio.sleep(20)
         assert w.state() == State.SYNCED
+
+
+@virtually
+async def test_what_the_target_refuses_is_tried_again_once_the_order_it_bills_is_another() -> None:
+    """An invoice may overtake the change of its order, and be refused for what the order was."""
+    async with writer() as w:
+        await w.take(record(order("PO-1"), "1"), record(order("PO-2"), "2"))
+        await asyncio.sleep(1)
+        w.vendor.faults.append(Fault.REFUSED)
+        await w.take(record(invoice("INV-1", order_id="1"), "77"))
+        await asyncio.sleep(30)
+        assert w.state("77", Entity.INVOICE) == State.BLOCKED
+        await w.take(record(order("PO-2", "50.00", "60.00"), "2", read=2))
+        await asyncio.sleep(30)
+        assert (w.state("2"), w.state("77", Entity.INVOICE)) == (State.SYNCED, State.BLOCKED)
+        await w.take(record(order("PO-1", "50.00", "60.00"), "1", read=2))
+        await asyncio.sleep(30)
+        assert (w.state("1"), w.state("77", Entity.INVOICE)) == (State.SYNCED, State.SYNCED)

@@ -10,6 +10,7 @@ from connector.domain.reasons import Reason
 from connector.domain.vendor_error import VendorError
 
 from .adoption import NUMBER_TAKEN
+from .lookup import link_key
 from .retry import ATTEMPTS_AT_MOST, backoff_s
 from .states import State
 from .work import Work, blocked
@@ -63,9 +64,12 @@ def after_failure(work: Work, outcome: Outcome, randomness: Randomness) -> Judge
 
 
 def _waits(work: Work, reasons: Sequence[Reason]) -> list[Dependency]:
-    """What the refusal names as missing, as rendering saw it: it is tried again once that is known to be otherwise."""
-    missing = (reason.missing for reason in reasons if reason.missing in work.asked)
-    return [Dependency(key, work.asked[key]) for key in missing if key is not None]
+    """What the refusal names as missing, and the documents it builds on, as rendering saw them: it is tried again once
+    one is otherwise. An invoice that overtakes the change of its order is refused for what the order was."""
+    named = {reason.missing for reason in reasons if reason.missing is not None} | {
+        link_key(ref) for ref in work.linked
+    }
+    return [Dependency(key, work.asked[key]) for key in sorted(named & work.asked.keys())]
 
 
 def _taken_since_looked_up(work: Work, outcome: Outcome) -> bool:

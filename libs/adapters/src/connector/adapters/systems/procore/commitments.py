@@ -119,6 +119,7 @@ def _part(
     shown = _number(rendering, order, project, several=parts > 1)
     title = order.description or f"Order {order.order_number}"
     terms = order.payment_terms
+    lines = {share.origin: _line(rendering, place, share) for share in shares}
     wanted = {
         "header": {
             "number": shown,
@@ -129,11 +130,11 @@ def _part(
             "delivery_date": _delivery(order),
             "payment_terms": shortened(terms.description or terms.code) if terms else None,
         },
-        "lines": {share.origin: _line(rendering, place, share) for share in shares},
+        "lines": lines,
         "accounting_method": place.rules.accounting_method,
         "retainage_percent": plain(rendering.options.retainage_percent),
         "status": DRAFT if place.rules.cost_model is CostModel.DIRECT_COSTS else APPROVED,
-        "billed": _billed_by_costs(rendering, project),
+        "billed": _billed_by_costs(rendering, project, lines),
     }
     net = sum((share.amount for share in shares), ZERO)
     origin = stamp(rendering.ref, project)
@@ -194,23 +195,26 @@ def _withdrawn(rendering: Rendering, name: str) -> Part:
     origin = stamp(rendering.ref, project)
     place_id = int(known.extra["project_id"])
     key = NaturalKey(resource(COMMITMENTS, place_id), (("origin_id", origin),))
-    wanted = {"billed": _billed_by_costs(rendering, project)}
+    wanted = {"billed": _billed_by_costs(rendering, project, {})}
     return Part(name, key, origin, wanted, Measure(), gone=True, frozen=known.frozen)
 
 
-def _billed_by_costs(rendering: Rendering, project: str) -> dict[str, str]:
+def _billed_by_costs(rendering: Rendering, project: str, wanted: Mapping[str, Json]) -> dict[str, str]:
     """Cost model B: by line of its schedule of values, what direct costs bill on it. Procore does not say; their own
-    rows do. Those that know the order only fill its lines in turn, as requisitions do."""
+    rows do. Those that know the order only fill its lines in turn, as requisitions do, those first that are still
+    wanted, as they are wanted now: nothing in Procore ties them to a line."""
     known, rules = rendering.wanted.known.get(part_name(project)), rendering.options.project(project)
     if known is None or rules is None or rules.cost_model is not CostModel.SUBCONTRACTOR_COSTS:
         return {}
     left = {origin: Decimal(line["amount"]) for origin, line in known.extra.get("lines", {}).items()}
+    left |= {origin: Decimal(line["amount"]) for origin, line in wanted.items()}
     written = rendering.on_commitment(project, known.extra["project_id"], known.target_id, left)
     costs = [one for one in written if one.extra.get("collection") == DIRECT_COSTS]
     kept = [line["bills"] for cost in costs for line in cost.frozen.values() if "bills" in line]
     billed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
     for bills in sorted((bills for bills in kept if bills["commitment"] == known.target_id), key=_certainty):
-        rest, lines = Decimal(bills["amount"]), [origin for origin in bills["lines"] if origin in left]
+        rest = Decimal(bills["amount"])
+        lines = sorted((origin for origin in bills["lines"] if origin in left), key=lambda one: one not in wanted)
         for origin in lines:
             last = origin == lines[-1]
             taken = rest if last else max(ZERO, min(rest, left[origin] - billed[origin]))

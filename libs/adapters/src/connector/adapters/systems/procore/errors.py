@@ -66,7 +66,7 @@ ITEM_CODES: Mapping[tuple[str, str], tuple[str, str]] = {
 REQUEST_CODES: Mapping[str, tuple[str, str]] = {
     "exceeds the remaining amount": (
         "over-sov",
-        "Raise the order at the source, which raises the commitment, then: connector release.",
+        "Raise the order at the source, which raises the commitment; the invoice is tried again then.",
     ),
     "open billing period": ("no-open-period", "Open a billing period in Procore, then: connector release."),
     "project is not active": ("project-closed", "Reopen the project in Procore, or map the cost to another one."),
