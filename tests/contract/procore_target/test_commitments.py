@@ -183,6 +183,13 @@ async def test_in_model_b_a_line_is_never_removed_nor_set_below_what_direct_cost
     assert desk.sandbox.lines(LINES, billed_by_costs) == {"420-1": "25.0", "420-2": "100.0"}
 
 
+async def test_in_model_b_what_is_on_either_line_goes_where_the_changed_order_has_room(
+    desk: Desk, billed_by_costs: int
+) -> None:
+    await desk.settle(order("420", line("420-1", "16"), line("420-2", "4", "15.25")), "o42")
+    assert desk.sandbox.lines(LINES, billed_by_costs) == {"420-1": "40.0", "420-2": "61.0"}
+
+
 async def test_a_missing_mapping_blocks_only_what_needs_it_and_the_corrected_table_releases_just_that(
     desk: Desk,
 ) -> None:
