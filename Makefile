@@ -55,8 +55,8 @@ bench: setup  ## figures with their bars into build/bench.json; ONLY=
 simulate: setup  ## seeded schedules of faults on a virtual clock; SCHEDULES= SEED=
 	@$(BIN)/python -m tests.simulation $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEED),--seed $(SEED))
 
-chaos: setup  ## kill things while documents flow, then count; KILLS= SEED=
-	@$(BIN)/python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+chaos: setup  ## kill things while documents flow, then count; KILLS= SEED= FLOW=
+	@$(BIN)/python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(FLOW),--flow $(FLOW))
 
 lock: setup  ## pin the requirements again, with hashes
 	@for set in build runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done

@@ -1,4 +1,4 @@
-"""Kill things while documents flow, then count: `make chaos KILLS=n SEED=s`. Goes on where an earlier run ended."""
+"""Kill things while documents flow, then count: `make chaos KILLS=n SEED=s FLOW=f`. Goes on where it ended before."""
 
 import argparse
 import asyncio
@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .running import Run, run
+from connector.console.demo.flows import FLOWS
+
+from .running import Run, flow_of, run
 
 BUILD = Path("build")
 RESULT = BUILD / "chaos.json"
@@ -22,12 +24,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=KILLS, help="in all, those written down already included")
     parser.add_argument("--seed", type=int, default=1, help="the first; what earlier ones found stays written down")
+    parser.add_argument("--flow", choices=list(FLOWS), help="of every run; left out, the flows take turns by seed")
     asked = parser.parse_args()
     earlier, runs = _written(asked.seed)
     while (done := sum(known["kills"] for known in runs)) < asked.kills:
         seed = runs[-1]["seed"] + 1 if runs else asked.seed
         began = {"began": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "commit": _commit()}
-        made = asyncio.run(run(seed, min(KILLS_A_RUN, asked.kills - done), BUILD, BUILD / "chaos", print))
+        flow, kills = asked.flow or flow_of(seed), min(KILLS_A_RUN, asked.kills - done)
+        made = asyncio.run(run(flow, seed, kills, BUILD, BUILD / "chaos", print))
         runs.append(began | made.as_json())
         RESULT.write_text(json.dumps(_summary(earlier + runs), indent=2) + "\n")
         _tell(made)
@@ -54,7 +58,7 @@ def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tell(made: Run) -> None:
-    print(f"seed {made.seed}: {made.kills} kills, {made.documents} documents, {made.seconds:.0f} s")
+    print(f"seed {made.seed}, {made.flow}: {made.kills} kills, {made.documents} documents, {made.seconds:.0f} s")
     for finding in made.findings:
         print(f"  {finding}")
 

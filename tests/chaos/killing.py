@@ -37,6 +37,8 @@ AWAKE_S = 4.0
 NEVER_REPLACED = frozenset({"ingest"})
 """Its port belongs to it as long as it stands still."""
 LONGEST_OUTAGE_S = 8.0
+VENDOR_PATHS = "^/(api/|rest/|v1/(?!tokens$))"
+"""Exact's and Coupa's, Procore's, Basware's. Exact's token endpoint is among them: its tokens are good once."""
 READY_WITHIN_S = 180.0
 ANSWERS_WITHIN_S = 60.0
 STARTS = 4
@@ -111,12 +113,12 @@ class Trouble:
 
     async def _lose_answers(self) -> bool:
         """The next writes of a vendor are carried out, and nobody hears of it."""
-        rule = {"method": "POST|PUT|PATCH", "path": "/api/", "when": "after", "action": "drop"}
+        rule = {"method": "POST|PUT|PATCH", "path": VENDOR_PATHS, "when": "after", "action": "drop"}
         await self._fault(rule | {"times": self._dice.randint(1, 4)})
         return True
 
     async def _outage(self) -> bool:
-        rule = {"path": "/api/", "when": "before", "action": "respond", "status": 503, "times": None}
+        rule = {"path": VENDOR_PATHS, "when": "before", "action": "respond", "status": 503, "times": None}
         system = await self._fault(rule)
         self._beside(self._over(system, self._dice.uniform(1, LONGEST_OUTAGE_S)))
         return True

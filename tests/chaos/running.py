@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,17 +17,17 @@ from sqlalchemy import text
 from connector.console.demo import watching
 from connector.console.demo.flows import FLOWS, Connecting
 from connector.console.demo.stage import Stage, flow_names, log_in, stage, write_configuration
-from connector.sandbox.demo import Comparison, Size
+from connector.sandbox.demo import Comparison
 
-from .company import BusyCompany
+from .company import BusyCompany, busy_company
 from .forking import forked
 from .killing import LOOK_S, Trouble
 
-FLOW = "exact-coupa"
 EVERY_S = 2.9
 """Seconds between two kills, on average: at most three in what a run measures."""
 SETTLES_WITHIN_S = 1200.0
-MISSING = ("not in the target", "is not where it should be")
+MISSING = ("not in the target", "is not where it should be", "is elsewhere")
+"""How what a comparison says of a lost document begins."""
 
 KEPT = (
     "desired",
@@ -49,8 +50,13 @@ class Run:
     """`lost`: documents that are not in the target; `disagreeing`: those that differ there."""
 
     seed: int
+    flow: str
     kills: int
     by_kind: dict[str, int]
+    met: dict[str, int]
+    """Calls of each vendor that went unanswered by intent, by system."""
+    fates: dict[str, int]
+    """Where the documents had to be in the end."""
     documents: int
     lost: int
     doubled: int
@@ -70,23 +76,28 @@ class Run:
         return asdict(self)
 
 
-async def run(seed: int, kills: int, build: Path, kept: Path, say: Say) -> Run:
+def flow_of(seed: int) -> str:
+    """The flows take turns, so that a campaign meets all of them."""
+    return list(FLOWS)[seed % len(FLOWS)]
+
+
+async def run(flow: str, seed: int, kills: int, build: Path, kept: Path, say: Say) -> Run:
     """So many kills on a stage of its own under `build`; what is needed to look into a finding goes to `kept`.
 
     Raises Failed where the platform cannot even be set up.
     """
-    modules = [f"connector.{name.replace('-', '_')}" for name in FLOWS[FLOW].services]
+    modules = [f"connector.{name.replace('-', '_')}" for name in FLOWS[flow].services]
     with forked(modules):
-        async with stage(FLOWS[FLOW], seed=seed, say=say, build=build) as on:
+        async with stage(FLOWS[flow], seed=seed, say=say, build=build) as on:
             return await _run(on, seed, kills, build, kept, say)
 
 
 async def _run(on: Stage, seed: int, kills: int, build: Path, kept: Path, say: Say) -> Run:
     began = time.monotonic()
     dice = random.Random(f"chaos {seed}")
-    company = BusyCompany(on.sandboxes, seed=seed, size=Size.SMALL)
+    company = busy_company(on.flow.name, on.sandboxes, seed=seed)
     await set_up(on, company)
-    say(f"seed {seed}: the platform runs; {kills} kills")
+    say(f"seed {seed}, {on.flow.name}: the platform runs; {kills} kills")
     trouble = Trouble(on, dice)
     keeping = [asyncio.create_task(trouble.keep_up()), asyncio.create_task(trouble.log_in_again())]
     evening = asyncio.Event()
@@ -103,15 +114,25 @@ async def _run(on: Stage, seed: int, kills: int, build: Path, kept: Path, say: S
     comparison = await company.compare(await watching.said(on))
     if left or not comparison.agree:
         await _keep(on, build, kept / f"seed-{seed}")
-    seconds = time.monotonic() - began
-    return _judged(seed, trouble, comparison, str(left) if left else None, seconds_of_kills, load, seconds)
+    return Run(
+        seed=seed,
+        flow=on.flow.name,
+        kills=trouble.kills,
+        by_kind=dict(sorted(trouble.done.items())),
+        met=await _met(on),
+        fates=dict(sorted(Counter(str(page.fate) for page in company.book).items())),
+        seconds_of_kills=round(seconds_of_kills, 1),
+        load=round(load, 1),
+        seconds=round(time.monotonic() - began, 1),
+        **_judged(comparison, [f"never at rest: {left}"] if left else []),
+    )
 
 
 async def set_up(on: Stage, company: BusyCompany) -> Connecting:
     """Connect the company's systems and end the dry run; returns when everything that was there is carried."""
     for system, switches in company.switches.items():
         await on.sandboxes[system].switch(**switches)
-    await asyncio.gather(company.begin(), on.ready())
+    await asyncio.gather(company.prepare(), on.ready())
     connecting = on.flow.connect(company.facts, on.addresses)
     path = write_configuration(on.platform.key_ring.parent, connecting)
     await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
@@ -120,7 +141,6 @@ async def set_up(on: Stage, company: BusyCompany) -> Connecting:
     for name in flow_names(connecting):
         await on.connector("release", "--flow", name, "--yes")
     await watching.settled(on, SETTLES_WITHIN_S)
-    company.everything_is_carried()
     return connecting
 
 
@@ -156,29 +176,19 @@ async def _keep(on: Stage, build: Path, folder: Path) -> None:
             (folder / f"{table}.json").write_text("\n".join(json.dumps(row) for row in rows))
 
 
-def _judged(
-    seed: int,
-    trouble: Trouble,
-    comparison: Comparison,
-    left: str | None,
-    seconds_of_kills: float,
-    load: float,
-    seconds: float,
-) -> Run:
-    missing = [one for one in comparison.differences if one.what in MISSING]
-    findings = [f"{d.entity} {d.number}: {d.what}: {d.source} / {d.target}" for d in comparison.differences]
-    if left is not None:
-        findings.append(f"never at rest: {left}")
-    return Run(
-        seed=seed,
-        kills=trouble.kills,
-        by_kind=dict(sorted(trouble.done.items())),
-        documents=sum(counted.source for counted in comparison.documents.values()),
-        lost=len(missing),
-        doubled=comparison.doubled,
-        disagreeing=len(findings) - len(missing),
-        seconds_of_kills=round(seconds_of_kills, 1),
-        load=round(load, 1),
-        seconds=round(seconds, 1),
-        findings=findings,
-    )
+async def _met(on: Stage) -> dict[str, int]:
+    calls = {system: await sandbox.calls() for system, sandbox in on.sandboxes.items()}
+    return {system: sum(call["fault"] is not None for call in of) for system, of in calls.items()}
+
+
+def _judged(comparison: Comparison, never_at_rest: list[str]) -> dict[str, Any]:
+    missing = [one for one in comparison.differences if one.what.startswith(MISSING)]
+    told = [f"{d.entity} {d.number}: {d.what}: {d.source} / {d.target}" for d in comparison.differences]
+    findings = told + never_at_rest
+    return {
+        "documents": sum(counted.source for counted in comparison.documents.values()),
+        "lost": len(missing),
+        "doubled": comparison.doubled,
+        "disagreeing": len(findings) - len(missing),
+        "findings": findings,
+    }

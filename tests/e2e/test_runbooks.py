@@ -23,9 +23,8 @@ from connector.adapters.runtime import kafka_settings
 from connector.console.demo import watching
 from connector.console.demo.flows import FLOWS, Connecting
 from connector.console.demo.stage import Stage, log_in, stage
-from connector.sandbox.demo import Size
 from connector.sandbox.demo.story import Fate
-from tests.chaos.company import BusyCompany
+from tests.chaos.company import BusyCompany, busy_company
 from tests.chaos.running import set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(1500), pytest.mark.usefixtures("own_parts")]
@@ -204,7 +203,7 @@ async def test_each_runbook_does_what_it_says(tmp_path: Path, monkeypatch: pytes
     folder = tmp_path / "operator"
     folder.mkdir()
     async with stage(FLOWS["exact-coupa"], seed=3, say=print, build=Path.cwd() / "build") as on:
-        company = BusyCompany(on.sandboxes, seed=3, size=Size.SMALL)
+        company = busy_company("exact-coupa", on.sandboxes, seed=3)
         connecting = await set_up(on, company)
         flow = min(connecting.configuration["flows"])
         operator = Operator(on, company, connecting, folder, flow)

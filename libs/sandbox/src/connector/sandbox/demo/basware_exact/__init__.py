@@ -33,6 +33,8 @@ LOST: Mapping[str, Sequence[tuple[str, Sequence[int]]]] = {
 class BaswareExact:
     """The story of flow `basware-exact`."""
 
+    losses: Mapping[str, Sequence[tuple[str, Sequence[int]]]] = LOST
+
     def __init__(self, sandboxes: Mapping[str, ControlPort], *, seed: int, size: Size) -> None:
         basware, exact = sandboxes["basware"], sandboxes["exact"]
         first, second = exact.credentials["divisions"]
@@ -66,7 +68,7 @@ class BaswareExact:
         await self._plan_losses()
 
     async def _plan_losses(self) -> None:
-        for system, rules in LOST.items():
+        for system, rules in self.losses.items():
             for path, passing in rules:
                 for skip in passing:
                     await self._ports[system].fault(path=path, method="POST", when="after", action="drop", skip=skip)
@@ -124,7 +126,7 @@ class BaswareExact:
 
     async def _check_losses(self, comparison: Comparison) -> None:
         """A loss that never came about has shown nothing."""
-        for system, rules in LOST.items():
+        for system, rules in self.losses.items():
             calls = await self._ports[system].calls()
             for path, passing in rules:
                 lost = [call["lost"] for call in calls if re.search(path, call["path"]) and call["lost"] is not None]

@@ -63,14 +63,14 @@ async def set_up(company: Company, vendors: int) -> None:
             "supplier", known, known.removeprefix("vendor-"), Fate.EXCLUDED, "not-sent-type", case="inactive"
         )
     for number in range(vendors):
-        vendor = await _vendor(company, FIRST, f"N{number + 1:03d}", "USD" if number % 7 == 6 else "EUR")
+        vendor = await enter_vendor(company, FIRST, f"N{number + 1:03d}", "USD" if number % 7 == 6 else "EUR")
         company.vendors[FIRST].append(vendor)
     for number in range(max(4, vendors // 4)):
-        vendor = await _vendor(company, SECOND, f"D{number + 1:03d}", "EUR")
+        vendor = await enter_vendor(company, SECOND, f"D{number + 1:03d}", "EUR")
         await _account(company, vendor)
         company.vendors[SECOND].append(vendor)
-    company.special["late"] = await _vendor(company, SECOND, "D900", "EUR")
-    company.special["twice"] = await _vendor(company, FIRST, "N900", "EUR")
+    company.special["late"] = await enter_vendor(company, SECOND, "D900", "EUR")
+    company.special["twice"] = await enter_vendor(company, FIRST, "N900", "EUR")
     company.book.turn("supplier", "vendor-N900", Fate.BLOCKED, "ambiguous-in-target", case="twice in Exact")
     for name in ("Twice", "Twice again"):
         await _account(company, company.special["twice"], name)
@@ -79,7 +79,7 @@ async def set_up(company: Company, vendors: int) -> None:
     )
 
 
-async def _vendor(company: Company, of: str, code: str, currency: str) -> Vendor:
+async def enter_vendor(company: Company, of: str, code: str, currency: str) -> Vendor:
     vendor = Vendor(code, f"vendor-{code}", of, currency)
     await company.basware.act(
         "create_vendor",

@@ -110,6 +110,12 @@ class Invoices:
         self.named[key] = named
         return key
 
+    async def without_account(self, vendor: Vendor, fate: Fate) -> None:
+        """An invoice coded on an account that Exact does not have."""
+        rows = [self._row((MISSING_ACCOUNT, "CC1", None)), *self._rows(count=1)]
+        named = f"GL account {MISSING_ACCOUNT}"
+        await self._offer(vendor, rows, fate, "gl-account-unknown-in-target", case="account missing", named=named)
+
     async def odd(self) -> None:
         """Invoices that can't be booked as they are."""
         company = self._company
@@ -213,14 +219,17 @@ class Invoices:
     async def repair(self) -> None:
         """Accounts payable reads why, corrects the coding and transfers again."""
         for key in self.repaired:
-            invoice = await self._invoice(key)
-            rows = [
-                row | {"accountCode": "4200"} if row["accountCode"] == MISSING_ACCOUNT else row
-                for row in invoice["codingRows"]
-            ]
-            await self._company.basware.act("recode_invoice", invoiceId=key, codingRows=rows)
-            await self._again(key)
-            self._company.book.turn("invoice", key, Fate.MIRRORED)
+            await self.correct(key)
+
+    async def correct(self, key: str) -> None:
+        invoice = await self._invoice(key)
+        rows = [
+            row | {"accountCode": "4200"} if row["accountCode"] == MISSING_ACCOUNT else row
+            for row in invoice["codingRows"]
+        ]
+        await self._company.basware.act("recode_invoice", invoiceId=key, codingRows=rows)
+        await self._again(key)
+        self._company.book.turn("invoice", key, Fate.MIRRORED)
 
     async def retransfer(self, count: int) -> None:
         """Booked invoices that are transferred again: unchanged, and with other amounts."""
@@ -228,11 +237,13 @@ class Invoices:
             one.native_id for one in self._company.book.of("invoice") if one.fate is Fate.MIRRORED and not one.case
         ]
         chosen = self._company.random.sample(booked, count * 2)
-        for key in chosen[:count]:
-            await self._again(key)
-        for key in chosen[count:]:
+        for position, key in enumerate(chosen):
+            await self.transfer_again(key, recoded=position >= count)
+
+    async def transfer_again(self, key: str, *, recoded: bool) -> None:
+        if recoded:
             await self._company.basware.act("recode_invoice", invoiceId=key, codingRows=self._rows())
-            await self._again(key)
+        await self._again(key)
 
     async def _again(self, key: str) -> None:
         await self._company.basware.act("retransfer_invoice", invoiceId=key)

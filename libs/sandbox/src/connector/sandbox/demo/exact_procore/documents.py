@@ -103,8 +103,9 @@ class Documents:
 
     # Invoices
 
-    async def book_unlinked(self, count: int) -> None:
-        """Invoices of suppliers that nothing is ordered from, half of some VAT lost."""
+    async def book_unlinked(self, count: int) -> list[Document]:
+        """Invoices of suppliers that nothing is ordered from."""
+        made = []
         for _ in range(count):
             project = self.random.choice(self.projects)
             lines = [
@@ -112,7 +113,10 @@ class Documents:
                            VATCode=self.random.choice(("2", "2", "5")))
                 for _ in range(self.random.choice((1, 2, 4)))
             ]  # fmt: skip
-            await self.invoice(lines, supplier=self.random.choice(self.traders), day=self.random.randint(2, 20))
+            made.append(
+                await self.invoice(lines, supplier=self.random.choice(self.traders), day=self.random.randint(2, 20))
+            )
+        return made
 
     async def bill(self, count: int) -> None:
         """Invoices of half of every line of an order, one an order."""
