@@ -63,7 +63,7 @@ class BusyExactCoupa(ExactCoupa, BusyCompany):
         )
 
     async def _cancel_one(self, dice: random.Random) -> None:
-        issued = {row["po-number"] for row in (await self._company.coupa.store())["purchase-orders"]
+        issued = {row["po-number"] for row in (await self._company.coupa.store())["purchase_orders"]
                   if row["status"] == "issued"}  # fmt: skip
         there = [order for order in self.changing if order.division.in_coupa(order.number) in issued]
         if there:
