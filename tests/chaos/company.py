@@ -52,7 +52,7 @@ class BusyExactCoupa(ExactCoupa, BusyCompany):
         await self._invoices.book(main, 1, DAYS)
         if dice.random() < 0.5:
             await self._change(dice.choice(self.changing), dice)
-        if dice.random() < 0.15:
+        if dice.random() < 0.25:
             await self._cancel_one(dice)
 
     async def _change(self, order: Order, dice: random.Random) -> None:
@@ -89,7 +89,7 @@ class BusyExactProcore(ExactProcore, BusyCompany):
         self.changing += await documents.book_unlinked(1)
         if dice.random() < 0.5:
             await self._change(dice.choice(self.changing), dice)
-        if dice.random() < 0.15:
+        if dice.random() < 0.25:
             await self._end_one(dice)
 
     async def _change(self, document: Document, dice: random.Random) -> None:
