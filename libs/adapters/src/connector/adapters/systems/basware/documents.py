@@ -5,7 +5,7 @@ its place, every other field is dropped.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,8 +60,6 @@ class Documents:
     transfers: Transfers
     blobs: Blobs
     fingerprints: Fingerprints
-    unnamed: set[str] = field(default_factory=set)
-    """Supplier numbers that documents used and no vendor has; asked for once more by every listing of vendors."""
 
     async def by_key(
         self, entity: Entity, keys: Sequence[str], stamp: Stamp, traffic: TrafficClass
@@ -116,8 +114,9 @@ class Documents:
         """Reads, complete on their own: what translation needs beside the row lies under `resolved`."""
         if entity is Entity.SUPPLIER:
             return [self._read(entity, item, {}) for item in stamped]
-        suppliers = await self._suppliers([item.row for item in stamped])
-        rounds = await self._rounds([item.row for item in stamped]) if entity is Entity.INVOICE else {}
+        rows = [item.row for item in stamped]
+        suppliers = await self.transfers.named(self.connection, supplier_numbers(rows))
+        rounds = await self._rounds(rows) if entity is Entity.INVOICE else {}
         reads = []
         for item in stamped:
             row = item.row
@@ -150,11 +149,10 @@ class Documents:
         known = await self.transfers.read(self.connection, [row["invoiceId"] for row in rows])
         return {invoice: transfer.round for invoice, transfer in known.items()}
 
-    async def _suppliers(self, rows: Sequence[Row]) -> Mapping[str, str]:
-        numbers = {supplier_number(row) for row in rows if row.get("supplierCode")}
-        found = await self.transfers.named(self.connection, numbers)
-        self.unnamed |= numbers - found.keys()
-        return found
+    async def unnamed(self, stamped: Collection[Stamped]) -> set[str]:
+        """Supplier numbers that documents use and no vendor we know has."""
+        numbers = supplier_numbers([item.row for item in stamped])
+        return numbers - (await self.transfers.named(self.connection, numbers)).keys()
 
     async def _images(self, row: Row, traffic: TrafficClass) -> dict[str, Any]:
         """The invoice's own image, where Basware lists it. It is kept apart; the document says where."""
@@ -180,6 +178,10 @@ class Documents:
 def supplier_number(row: Row) -> str:
     """How documents name a supplier: its code, and the system the code is of where several feed suppliers."""
     return numbered(row.get("supplierSourceSystemId"), row.get("supplierCode"))
+
+
+def supplier_numbers(rows: Sequence[Row]) -> set[str]:
+    return {supplier_number(row) for row in rows if row.get("supplierCode")}
 
 
 def numbered(system: object, code: object) -> str:

@@ -1,6 +1,6 @@
 """Basware as a source: documents by key, lists of what is offered, and the handshake that follows Kafka's."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -90,7 +90,9 @@ class BaswareSource:
         self._documents = Documents(connection, settings, self._client, transfers, blobs, fingerprints)
         self._shown: dict[tuple[Entity, str], str] = {}
         self._seen_taken_back: set[tuple[str, str]] = set()
-        self._asked_vendors_at_s: float | None = None
+        self._asked_at_s: dict[str, float] = {}
+        self._met: list[Notice] = []
+        """Vendors to be read, as documents named them first."""
         self._runs: Mapping[str, Sweep] = {
             "vendors": self._vendors,
             "orders": self._orders,
@@ -126,7 +128,7 @@ class BaswareSource:
         if entity not in RESOURCES:
             return [Unreadable(notice.native_id, f"Basware is no source of {entity}") for notice in notices]
         found = await self._documents.by_key(entity, [notice.native_id for notice in notices], stamp, traffic)
-        reads = {read.native_id: read for read in await self._documents.joined(entity, found.values(), traffic)}
+        reads = {read.native_id: read for read in await self._joined(entity, found.values(), traffic)}
         if entity is Entity.SUPPLIER:
             await self._name([item.row for item in found.values()])
         return [
@@ -143,7 +145,7 @@ class BaswareSource:
         and we did not hear of is offered no more: that we set out to tell it is kept before.
         """
         if not await self._carries():
-            return await self._unknown_vendors(traffic)
+            return self._vendors_met()
         again: list[Notice] = []
         offered = {
             read.native_id: record
@@ -160,7 +162,7 @@ class BaswareSource:
                     again.append(Notice(entity, native_id))
             except (VendorError, GateError) as error:
                 log.warning("not acknowledged", entity=str(entity), native_id=native_id, error=str(error))
-        return [*again, *await self._unknown_vendors(traffic)]
+        return [*again, *self._vendors_met()]
 
     async def _carries(self) -> bool:
         return self._is_live is None or await self._is_live()
@@ -178,24 +180,32 @@ class BaswareSource:
         now = await self._client.one(ORDERS, str(record["externalCode"]), traffic)
         return now is not None and now.get("orderExportTimestamp") != record.get("orderExportTimestamp")
 
-    async def _unknown_vendors(self, traffic: TrafficClass) -> list[Notice]:
-        """Vendors that documents named and we did not know: Basware's list is asked at once, at most once a minute."""
+    async def _joined(self, entity: Entity, stamped: Collection[Stamped], traffic: TrafficClass) -> list[Read]:
+        """Reads, complete on their own. Vendors that they name and we do not know are asked for first: a document that
+        goes on without its vendor is refused, for a vendor that Basware shows."""
+        if entity is not Entity.SUPPLIER:
+            await self._meet_vendors(await self._documents.unnamed(stamped), traffic)
+        return await self._documents.joined(entity, stamped, traffic)
+
+    async def _meet_vendors(self, unnamed: set[str], traffic: TrafficClass) -> None:
+        """Basware's list is asked for unknown vendors, at most once a minute for each; `acknowledge` has them read."""
         now_s = self._clock.boot_time_s()
-        last_s = self._asked_vendors_at_s
-        if not self._documents.unnamed or (last_s is not None and now_s - last_s < ASK_VENDORS_AGAIN_S):
-            return []
-        self._asked_vendors_at_s = now_s
-        found: list[Notice] = []
+        recent = {number: at_s for number, at_s in self._asked_at_s.items() if now_s - at_s < ASK_VENDORS_AGAIN_S}
+        if unnamed <= recent.keys():
+            return
         async for page in self._client.pages(VENDORS, {"pageSize": VENDOR_PAGE}, traffic):
-            wanted = [row for row in page.rows if self._documents.unnamed.intersection(numbers_of(row))]
+            wanted = [row for row in page.rows if unnamed.intersection(numbers_of(row))]
             await self._name(wanted)
-            found += [Notice(Entity.SUPPLIER, str(row["externalCode"])) for row in wanted]
-        return found
+            self._met += [Notice(Entity.SUPPLIER, str(row["externalCode"])) for row in wanted]
+        self._asked_at_s = recent | dict.fromkeys(unnamed, now_s)
+
+    def _vendors_met(self) -> list[Notice]:
+        met, self._met = self._met, []
+        return met
 
     async def _name(self, vendors: Sequence[Row]) -> None:
         numbers = {number: str(row["externalCode"]) for row in vendors for number in numbers_of(row)}
         await self._transfers.name(self._connection, numbers)
-        self._documents.unnamed -= numbers.keys()
 
     async def sweep(self, job: str, cursor: str | None, stamp: Stamp) -> AsyncIterator[SweepPage]:
         if job not in self._runs:
@@ -216,7 +226,7 @@ class BaswareSource:
             async for page in self._documents.listed(INVOICES, query, stamp, traffic):
                 fresh = [item for item in page if (status, str(item.row["invoiceId"])) not in self._seen_taken_back]
                 seen |= {(status, str(item.row["invoiceId"])) for item in page}
-                yield SweepPage(rows={Entity.INVOICE: await self._documents.joined(Entity.INVOICE, fresh, traffic)})
+                yield SweepPage(rows={Entity.INVOICE: await self._joined(Entity.INVOICE, fresh, traffic)})
         self._seen_taken_back = seen
         yield SweepPage(cursor=SWEPT)
 
@@ -239,7 +249,7 @@ class BaswareSource:
                     fresh.append(item)
                 elif carries:
                     keys.append(Notice(*key))
-            rows = await self._documents.joined(entity, fresh, traffic)
+            rows = await self._joined(entity, fresh, traffic)
             yield SweepPage(keys=keys, rows={entity: rows}, cursor=SWEPT)
         self._shown = {key: offer for key, offer in self._shown.items() if key[0] is not entity} | still
         yield SweepPage(cursor=SWEPT)
