@@ -26,6 +26,8 @@ from .killing import LOOK_S, Trouble
 EVERY_S = 2.9
 """Seconds between two kills, on average: at most three in what a run measures."""
 SETTLES_WITHIN_S = 1200.0
+REFUSED_AFTER_S = 30.0
+"""So long what a document needs may be on its way where it is refused without it: longer than trouble mostly takes."""
 MISSING = ("not in the target", "is not where it should be", "is elsewhere")
 """How what a comparison says of a lost document begins."""
 
@@ -134,6 +136,9 @@ async def set_up(on: Stage, company: BusyCompany) -> Connecting:
         await on.sandboxes[system].switch(**switches)
     await asyncio.gather(company.prepare(), on.ready())
     connecting = on.flow.connect(company.facts, on.addresses)
+    for flow in connecting.configuration["flows"].values():
+        if flow.get("on_block") == "reject":
+            flow["wait_s"] = REFUSED_AFTER_S
     path = write_configuration(on.platform.key_ring.parent, connecting)
     await on.connector("apply", "-f", str(path), "--yes", secrets=connecting.secrets)
     await log_in(on, connecting.logins)
