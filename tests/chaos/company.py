@@ -39,9 +39,11 @@ class BusyCompany(Story, Protocol):
 class BusyExactCoupa(ExactCoupa, BusyCompany):
     changing: list[Order]
     """Orders without invoices, whose lines people change and which they cancel."""
+    changed: set[str]
+    """Their ids. One that is changed and cancelled at once is cancelled as it was, which is not what is compared."""
 
     async def prepare(self) -> None:
-        self.changing = []
+        self.changing, self.changed = [], set()
         await super().prepare()
         await enter_late_account(self._company)
 
@@ -56,6 +58,7 @@ class BusyExactCoupa(ExactCoupa, BusyCompany):
             await self._cancel_one(dice)
 
     async def _change(self, order: Order, dice: random.Random) -> None:
+        self.changed.add(order.id)
         line = dice.choice(order.lines)
         price = dice.randint(100, 9_000) if order.supplier.currency == "JPY" else _price(dice)
         await self._company.exact.act(
@@ -65,7 +68,11 @@ class BusyExactCoupa(ExactCoupa, BusyCompany):
     async def _cancel_one(self, dice: random.Random) -> None:
         issued = {row["po-number"] for row in (await self._company.coupa.store())["purchase_orders"]
                   if row["status"] == "issued"}  # fmt: skip
-        there = [order for order in self.changing if order.division.in_coupa(order.number) in issued]
+        there = [
+            order
+            for order in self.changing
+            if order.division.in_coupa(order.number) in issued and order.id not in self.changed
+        ]
         if there:
             order = dice.choice(there)
             self.changing.remove(order)
