@@ -8,7 +8,7 @@ from connector.console.demo.flows import FLOWS
 
 from .running import run
 
-KILLS = 10
+KILLS = 8
 
 
 @pytest.mark.slow
