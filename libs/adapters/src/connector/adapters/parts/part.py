@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+PORTS = range(10_000, 32_000)
+
 
 class PartsError(Exception):
     """A part cannot be had; the message says what to install or to set."""
@@ -43,11 +45,26 @@ class Given:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A loopback port that nobody listens on, and that nobody gets before whoever asked has begun to: they are handed
+    out one after another on the whole machine, and below those that the kernel gives to outgoing connections."""
+    folder = cache_folder() / "ports"
+    with locked(folder / "lock"):
+        last = folder / "last"
+        told = last.read_text() if last.exists() else ""
+        before = int(told) if told.isdigit() else PORTS[0]
+        in_turn = (PORTS[(before - PORTS[0] + step) % len(PORTS)] for step in range(1, len(PORTS)))
+        port = next(port for port in in_turn if _can_listen(port))
+        last.write_text(str(port))
         return port
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def answers(port: int) -> bool:
