@@ -210,11 +210,10 @@ class MemoryDispatch:
     async def linking(self, target: ConnectionId, keys: Collection[str]) -> Mapping[str, Sequence[LinkedObject]]:
         found: defaultdict[str, dict[EntityRef, LinkedObject]] = defaultdict(dict)
         for row in self._tables.rows.values():
-            ref = EntityRef(row.desired.source, row.desired.row.entity, row.desired.row.native_id)
-            objects = self._tables.objects.get((target, ref))
+            objects = self._tables.objects.get((target, row.source_ref))
             if row.desired.target == target and objects:
                 for key in row.inputs.keys() & set(keys):
-                    found[key][ref] = linked(objects)[1]
+                    found[key][row.source_ref] = linked(objects)[1]
         return {key: list(by_ref.values()) for key, by_ref in found.items()}
 
     async def needed(self, hold: Hold, refs: Collection[EntityRef]) -> Collection[EntityRef]:

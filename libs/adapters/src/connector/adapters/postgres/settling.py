@@ -395,10 +395,12 @@ async def _give_feedback(db: AsyncConnection, judged: Sequence[tuple[Settlement,
 
 async def _judge_mapped_again(db: AsyncConnection, judged: Sequence[tuple[Settlement, Judgement]]) -> None:
     """Rows that were in hand while a mapping entry they used was changed: `apply` found nothing synced of them."""
+    synced = [(s.due.row, judgement.configuration) for s, judgement in judged if judgement.state is State.SYNCED]
+    if not synced:
+        return
     newest = (await db.execute(_NEWEST)).scalar_one()
-    synced = [s.due.row for s, j in judged if j.state is State.SYNCED and j.configuration < newest]
-    if synced:
-        await run(db, _OF_AN_OLDER_MAPPING, row_columns(synced))
+    if older := [row for row, configuration in synced if configuration < newest]:
+        await run(db, _OF_AN_OLDER_MAPPING, row_columns(older))
 
 
 def _judgement_columns(judged: Sequence[tuple[Settlement, Judgement]]) -> dict[str, Any]:

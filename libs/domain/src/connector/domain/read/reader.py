@@ -126,11 +126,11 @@ class Reader:
         fresh: list[_Fresh] = []
         equal: list[Finished] = []
         for key, read in pairs:
-            document = self._document(key, read).traced_by(key.traceparent)
             combined = self._combined(read)
             if combined == key.acknowledged_digest or (key.produced_at is not None and read.read_at <= key.produced_at):
                 equal.append(_finished(key, read, key.acknowledged_digest or combined, produced=False))
             else:
+                document = self._document(key, read).traced_by(key.traceparent)
                 fresh.append(_Fresh(key, read, document, combined))
         try:
             if fresh:
