@@ -14,17 +14,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from connector.adapters.configuration.tenant_file import load
-from connector.adapters.parts.part import checkout
 from connector.adapters.postgres.operations import PostgresOperations, touch_users
 from connector.adapters.runtime import Runtime, runtime
 from connector.console.services import Platform, new_key_ring
-from connector.domain.identity import ConnectionId, Entity, FlowId, RowRef
+from connector.domain.identity import Entity, RowRef
 from connector.domain.ports.configuration import OnMappingChange
 from connector.domain.sync.states import State
+from tests.integration.console.environment import EXAMPLE, FLOW, set_up
 from tests.write import at
 
-FLOW, EXACT = FlowId("acme", "exact-to-coupa"), ConnectionId("acme", "exact-nl")
-SECRETS = ("EXACT_CLIENT_ID", "EXACT_CLIENT_SECRET", "EXACT_WEBHOOK_SECRET", "COUPA_CLIENT_ID", "COUPA_CLIENT_SECRET")
 WRITTEN = """
     insert into desired (tenant, flow, entity, native_id, source_connection, target_connection, read_at,
                          translation_version, content_digest, resolved_digest, status, class, cause, state, synced_at)
@@ -46,8 +44,7 @@ READ = """
 @pytest.fixture
 async def run(kafka: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
     platform = Platform(kafka, database_url, "http://127.0.0.1:1", new_key_ring(tmp_path))
-    for name, value in {**platform.environment, **dict.fromkeys(SECRETS, "planted")}.items():
-        monkeypatch.setenv(name, value)
+    set_up(monkeypatch, platform)
     async with runtime("test") as opened:
         async with opened.engine.begin() as db:
             await db.execute(text("truncate desired, desired_payload, rendering, source_key"))
@@ -57,7 +54,7 @@ async def run(kafka: str, database_url: str, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     copied = tmp_path / "tenant.yaml"
-    copied.write_text((checkout() / "contracts" / "examples" / "tenant.yaml").read_text())
+    copied.write_text(EXAMPLE.read_text())
     return copied
 
 

@@ -8,7 +8,6 @@ import pytest
 import typer.testing
 
 from connector.adapters.configuration.tenant_file import load
-from connector.adapters.parts.part import checkout
 from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.operations import PostgresOperations
 from connector.adapters.postgres.references import PostgresReferences
@@ -17,23 +16,19 @@ from connector.adapters.systems import room
 from connector.adapters.systems.coupa import invoices, lookup_values, purchase_orders, suppliers
 from connector.console.main import app
 from connector.console.services import Platform, new_key_ring
-from connector.domain.identity import Entity, FlowId, RowRef
+from connector.domain.identity import Entity, RowRef
 from connector.domain.sync.intake import Intake
+from tests.integration.console.environment import EXAMPLE, FLOW, set_up
 from tests.write import incoming, order, record
-
-FLOW = FlowId("acme", "exact-to-coupa")
-SECRETS = ("EXACT_CLIENT_ID", "EXACT_CLIENT_SECRET", "EXACT_WEBHOOK_SECRET", "COUPA_CLIENT_ID", "COUPA_CLIENT_SECRET")
 
 
 @pytest.fixture
 async def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
     """Orders 1 and 2 of one number, read but not written yet."""
     platform = Platform("127.0.0.1:1", database_url, "http://127.0.0.1:1", new_key_ring(tmp_path))
-    for name, value in {**platform.environment, **dict.fromkeys(SECRETS, "planted")}.items():
-        monkeypatch.setenv(name, value)
-    example = checkout() / "contracts" / "examples" / "tenant.yaml"
+    set_up(monkeypatch, platform)
     async with runtime("test") as opened:
-        await opened.configuration.apply(load(example, loopback_http=True), "test", {})
+        await opened.configuration.apply(load(EXAMPLE, loopback_http=True), "test", {})
         read = [
             record(order("PO-1"), native_id).model_copy(update={"connection": "exact-nl", "native_number": "PO-1"})
             for native_id in ("1", "2")

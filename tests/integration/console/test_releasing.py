@@ -11,7 +11,6 @@ import typer.testing
 from sqlalchemy import text
 
 from connector.adapters.configuration.tenant_file import load
-from connector.adapters.parts.part import checkout
 from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.dispatch import PostgresDispatch
 from connector.adapters.postgres.epochs import PostgresEpochs
@@ -20,15 +19,14 @@ from connector.adapters.postgres.references import PostgresReferences
 from connector.adapters.runtime import Runtime, runtime
 from connector.console.main import app
 from connector.console.services import Platform, new_key_ring
-from connector.domain.identity import ConnectionId, Entity, FlowId, Role
+from connector.domain.identity import ConnectionId, Entity, Role
 from connector.domain.ports.dispatch import Judgement, Settlement
 from connector.domain.reasons import Reason
 from connector.domain.sync.intake import Intake
 from connector.domain.sync.states import State
+from tests.integration.console.environment import EXAMPLE, FLOW, set_up
 from tests.write import incoming, order, record
 
-FLOW = FlowId("acme", "exact-to-coupa")
-SECRETS = ("EXACT_CLIENT_ID", "EXACT_CLIENT_SECRET", "EXACT_WEBHOOK_SECRET", "COUPA_CLIENT_ID", "COUPA_CLIENT_SECRET")
 DIFFERENCES: dict[str, dict[str, Any]] = {
     "1": {"verb": "create", "steps": ["create"], "wanted": {"po-number": "PO-1"}, "found": None},
     "2": {"verb": "update", "steps": ["lines"], "wanted": {"a": "x", "total": "2"}, "found": {"a": "x", "total": "1"}},
@@ -39,13 +37,11 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
 async def run(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runtime]:
     """Two orders of a flow in dry run, held with what would be done about them."""
     platform = Platform("127.0.0.1:1", database_url, "http://127.0.0.1:1", new_key_ring(tmp_path))
-    for name, value in {**platform.environment, **dict.fromkeys(SECRETS, "planted")}.items():
-        monkeypatch.setenv(name, value)
-    example = checkout() / "contracts" / "examples" / "tenant.yaml"
+    set_up(monkeypatch, platform)
     async with runtime("test") as opened:
         async with opened.engine.begin() as db:
             await db.execute(text("truncate desired, desired_payload"))
-        await opened.configuration.apply(load(example, loopback_http=True), "test", {})
+        await opened.configuration.apply(load(EXAMPLE, loopback_http=True), "test", {})
         intake = Intake(PostgresDesiredRows(opened.engine), PostgresReferences(opened.engine), "coupa")
         read = [
             record(order(f"PO-{n}"), n).model_copy(update={"connection": "exact-nl", "native_number": f"PO-{n}"})

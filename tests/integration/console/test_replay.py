@@ -16,7 +16,6 @@ from sqlalchemy import text
 
 from connector.adapters.configuration.tenant_file import load
 from connector.adapters.kafka.admin import apply_topics
-from connector.adapters.parts.part import checkout
 from connector.adapters.postgres.desired import PostgresDesiredRows
 from connector.adapters.postgres.dispatch import PostgresDispatch
 from connector.adapters.postgres.epochs import PostgresEpochs
@@ -26,15 +25,15 @@ from connector.adapters.runtime import Runtime, kafka_settings, runtime
 from connector.console.services import Platform, new_key_ring
 from connector.domain.documents.envelope import AnyRecord
 from connector.domain.documents.messages import canonical_message
-from connector.domain.identity import ConnectionId, Entity, FlowId, Role, RowRef
+from connector.domain.identity import ConnectionId, Entity, Role, RowRef
 from connector.domain.ports.dispatch import Judgement, Settlement
 from connector.domain.ports.log import catalogue
 from connector.domain.sync.intake import Intake
 from connector.domain.sync.states import State
+from tests.integration.console.environment import EXAMPLE, FLOW, set_up
 from tests.write import incoming, order, record
 
-COUPA, FLOW = ConnectionId("acme", "coupa"), FlowId("acme", "exact-to-coupa")
-SECRETS = ("EXACT_CLIENT_ID", "EXACT_CLIENT_SECRET", "EXACT_WEBHOOK_SECRET", "COUPA_CLIENT_ID", "COUPA_CLIENT_SECRET")
+COUPA = ConnectionId("acme", "coupa")
 
 
 @pytest.fixture
@@ -42,15 +41,12 @@ async def run(
     database_url: str, kafka: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Runtime]:
     platform = Platform(kafka, database_url, "http://127.0.0.1:1", new_key_ring(tmp_path))
-    prefixes = {"KAFKA_TOPIC_PREFIX": topic_prefix, "KAFKA_GROUP_PREFIX": topic_prefix}
-    for name, value in {**platform.environment, **prefixes, **dict.fromkeys(SECRETS, "planted")}.items():
-        monkeypatch.setenv(name, value)
-    example = checkout() / "contracts" / "examples" / "tenant.yaml"
+    set_up(monkeypatch, platform, KAFKA_TOPIC_PREFIX=topic_prefix, KAFKA_GROUP_PREFIX=topic_prefix)
     await asyncio.to_thread(apply_topics, kafka_settings(), catalogue(["exact", "coupa"]))
     async with runtime("test") as opened:
         async with opened.engine.begin() as db:
             await db.execute(text("truncate desired, desired_payload"))
-        await opened.configuration.apply(load(example, loopback_http=True), "test", {})
+        await opened.configuration.apply(load(EXAMPLE, loopback_http=True), "test", {})
         yield opened
 
 
